@@ -1,0 +1,1 @@
+"""The operator's room: metrics, health, live control."""

@@ -1,0 +1,1 @@
+"""The switchboard: settings and the files an operator copies."""

@@ -1,0 +1,1 @@
+"""The heart: messages, money, time and fate.  Knows no wire."""

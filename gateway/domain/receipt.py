@@ -1,0 +1,61 @@
+"""What a provider says about a message after it took it, and how it moves the message's fate."""
+
+from gateway.domain.lifecycle import MessageState, is_final
+
+
+class Receipt:
+    """One delivery receipt, already translated by its wire.
+
+    `provider_message_id` is raw, as the provider wrote it.  `state` is a `MessageState`: SENT for an
+    intermediate report (ENROUTE, ACCEPTD), else a final one.  `error` is the provider's own code, at
+    most 32 characters.  `done_at_ms` is the provider's time (UTC), 0 when it gave none.
+    """
+
+    __slots__ = ("done_at_ms", "error", "provider_message_id", "state")
+
+    def __init__(
+        self, provider_message_id: str, state: MessageState, error: str = "", done_at_ms: int = 0
+    ) -> None:
+        self.provider_message_id = provider_message_id
+        self.state = state
+        self.error = error
+        self.done_at_ms = done_at_ms
+
+    def __repr__(self) -> str:
+        return f"Receipt({self.provider_message_id!r}, {self.state.name}, {self.error!r})"
+
+
+def merged_state(current: MessageState, reported: MessageState) -> MessageState | None:
+    """State after `reported` meets `current`, or None when the receipt changes nothing.
+
+    Final once: a final state stays, except that UNKNOWN (the receipt window was over) may still
+    become what the receipt says.  An intermediate report never moves anything.
+    """
+    if not is_final(reported):
+        return None
+    if not is_final(current):
+        return reported
+    if current == MessageState.UNKNOWN and reported not in (
+        MessageState.UNKNOWN,
+        MessageState.CANCELLED,
+    ):
+        return reported
+    return None
+
+
+def combined_parts(states: list[MessageState]) -> MessageState | None:
+    """Fate of a multi-part message: delivered when all parts are, failed when one finally fails."""
+    worst: MessageState | None = None
+    for state in states:
+        if not is_final(state):
+            continue
+        if state not in (MessageState.DELIVERED, MessageState.HANDED_OVER, MessageState.UNKNOWN):
+            return state
+    if all(is_final(s) for s in states):
+        if MessageState.UNKNOWN in states:
+            worst = MessageState.UNKNOWN
+        elif MessageState.HANDED_OVER in states:
+            worst = MessageState.HANDED_OVER
+        else:
+            worst = MessageState.DELIVERED
+    return worst

@@ -1,0 +1,1 @@
+"""The message's path: admission, journal, dispatch, receipts, notifications, maintenance."""

@@ -1,0 +1,1 @@
+"""Pure decisions: functions of their arguments; time and randomness are passed in."""

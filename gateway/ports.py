@@ -1,0 +1,218 @@
+"""The heart's ports: what it asks of the outside and what it offers to the doors.
+
+Owned by the side that calls; adapters fit them without inheriting.  Everything here runs on the event
+loop and, unless it is `async`, returns at once.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from gateway.domain.account import Account, Credential
+from gateway.domain.commit_group import CommitGroup, MessageEvent, ParkedReceipt, StoredMessage
+from gateway.domain.errors import Refusal
+from gateway.domain.message import Batch, IdempotencyKey, Message, StoredAnswer, Submission
+from gateway.domain.outcome import Outcome
+from gateway.domain.receipt import Receipt
+
+
+class Timer(Protocol):
+    """A pending call."""
+
+    def cancel(self) -> None:
+        """Forgets the call; harmless when it has happened."""
+
+
+class Clock(Protocol):
+    """Time and the loop's turn; the fake in tests moves by hand."""
+
+    def now_ms(self) -> int:
+        """UTC milliseconds since 1970."""
+
+    def monotonic(self) -> float:
+        """Seconds of a clock that never goes back."""
+
+    def call_soon(self, callback: Callable[..., object], *args: object) -> object:
+        """Calls back in the loop's next turn."""
+
+    def call_later(self, delay_s: float, callback: Callable[..., object], *args: object) -> Timer:
+        """Calls back after `delay_s`."""
+
+    async def sleep(self, delay_s: float) -> None:
+        """Waits; cancellable."""
+
+
+# --- what the doors call ------------------------------------------------------------------------
+
+
+class Submitter(Protocol):
+    """Admission (DESIGN 3.2): decides at once, answers after the commit."""
+
+    def submit(self, submission: Submission, recipient: str) -> Message | Refusal:
+        """One recipient as the customer wrote it.  A Refusal is final; else `answer` follows."""
+
+    def submit_batch(self, submission: Submission, recipients: Sequence[str]) -> Batch | Refusal:
+        """Many recipients, one content; bad recipients are left out, credit is all or nothing."""
+
+
+class Directory(Protocol):
+    """One notion of identity for every door."""
+
+    def token(self, secret: str) -> Credential | None:
+        """The credential of an API token, or None (unknown, revoked, disabled)."""
+
+    def smpp(self, system_id: str) -> Credential | None:
+        """The enabled credential of a system_id, or None."""
+
+    async def check_password(self, credential: Credential, password: str) -> bool:
+        """Whether `password` opens `credential`.  Slow hashes run in a thread and are cached."""
+
+
+class MessageReader(Protocol):
+    """Queries of the customer doors."""
+
+    async def message(self, account: Account, key: int) -> "MessageView | None":
+        """One message of `account`, or None: unknown and other tenants' look the same."""
+
+    async def stored_answer(self, account: Account, key: IdempotencyKey) -> StoredAnswer | None:
+        """The answer already given for this idempotency key (24 h), or None."""
+
+
+class MessageView(Protocol):
+    """What a query shows of a message; `gateway.domain.message.Message` fits it."""
+
+    key: int
+    state: Any
+    recipient: str
+    sender: str
+    charge_micros: int
+    part_count: int
+    sent_at_ms: int
+    final_at_ms: int
+    error: str
+
+
+# --- what the heart asks of the store ----------------------------------------------------------
+
+
+class CommitEngine(Protocol):
+    """Writes commit groups, one at a time."""
+
+    def commit(
+        self, group: CommitGroup, done: Callable[[CommitGroup, Exception | None], None]
+    ) -> None:
+        """Starts writing `group`; `done(group, error)` is called on the loop when it ended.
+
+        error: None (on disk), `StoreUnavailable` (nothing written, try later), `StoreRejected` (one
+        row is at fault, nothing written) or `CreditConflict` (nothing written).  The caller starts
+        no second group before `done`.  Cold transactions of the same store take turns with it.
+        """
+
+
+class MessageStore(Protocol):
+    """Reads of the message rows, on connections of their own.  Raises `StoreUnavailable`."""
+
+    async def last_key(self) -> int:
+        """The greatest key of any message or batch, 0 in an empty store."""
+
+    async def queues(self) -> list[tuple[int, int]]:
+        """(account_id, priority) pairs that have QUEUED rows."""
+
+    async def queued(
+        self, account_id: int, priority: int, after: tuple[int, int], due_before_ms: int, limit: int
+    ) -> list[StoredMessage]:
+        """QUEUED rows in order of (due_at_ms, key), past `after`, due before `due_before_ms`."""
+
+    async def next_due_ms(
+        self, account_id: int, priority: int, after: tuple[int, int]
+    ) -> int | None:
+        """due_at_ms of the first QUEUED row past `after`, or None."""
+
+    async def expired(self, now_ms: int, after_key: int, limit: int) -> list[StoredMessage]:
+        """QUEUED rows whose expires_at_ms has passed, by key."""
+
+    async def in_flight(self, from_key: int, to_key: int, limit: int) -> list[StoredMessage]:
+        """ATTEMPTED or SENT rows with from_key < key <= to_key, by key."""
+
+    async def by_provider_message_id(
+        self, provider_id: int, ids: Sequence[str]
+    ) -> list[StoredMessage]:
+        """Rows (not final, or UNKNOWN) whose own or whose parts' provider id is one of `ids`."""
+
+    async def owed_notifications(
+        self, credential_id: int, after_key: int, limit: int
+    ) -> list[StoredMessage]:
+        """Rows with notified = PENDING of one credential, by key."""
+
+    async def parked_receipts(self, limit: int) -> list[ParkedReceipt]:
+        """The oldest parked receipts."""
+
+    async def message(self, key: int) -> StoredMessage | None:
+        """One row, or None."""
+
+    async def events(self, key: int) -> list[MessageEvent]:
+        """The message's events, oldest first."""
+
+    async def stored_answer(
+        self, account_id: int, key: IdempotencyKey, since_ms: int
+    ) -> StoredAnswer | None:
+        """The stored answer of an idempotency key no older than `since_ms`, or None."""
+
+
+# --- what the doors offer -----------------------------------------------------------------------
+
+
+class Notifier(Protocol):
+    """A door that tells customers of final fates: the SMPP server, the webhook sender."""
+
+    def notify(self, message: Message) -> None:
+        """The fate of `message` is on disk: tell the customer.  Answer with `NotificationSink`."""
+
+
+class NotificationSink(Protocol):
+    """Where a door reports what became of a notification."""
+
+    def notified(self, message: Message) -> None:
+        """The customer has it."""
+
+    def abandoned(self, message: Message) -> None:
+        """It was kept as long as promised and nobody took it."""
+
+
+class Provider(Protocol):
+    """A south wire: hands parts to one upstream."""
+
+    def room(self) -> int:
+        """Parts it can take now (free window over all links); 0 when nothing is connected."""
+
+    def submit(self, message: Message, part: int) -> None:
+        """Sends part `part` (0 for a single one); exactly one `ProviderSink.settled` follows.
+
+        Never blocks, never raises.  May be called beyond `room()` for the other parts of a message.
+        """
+
+    def is_up(self) -> bool:
+        """Whether it is connected (a spent window still counts as up)."""
+
+    async def start(self) -> None:
+        """Begins to connect; returns at once."""
+
+    async def stop(self, deadline_s: float) -> None:
+        """Drains: waits for outstanding answers up to `deadline_s`, then closes."""
+
+    def describe(self) -> Mapping[str, object]:
+        """Live state for `postern provider list`: links, outstanding, last error."""
+
+
+class ProviderSink(Protocol):
+    """The heart's end of a provider: takes outcomes, receipts and news of room."""
+
+    def settled(self, message: Message, part: int, outcome: Outcome) -> None:
+        """The outcome of one submitted part."""
+
+    def receipt(
+        self, receipt: Receipt, stored: Callable[[object, bool], None], token: object
+    ) -> None:
+        """A receipt came.  `stored(token, True)` once it is on disk: only then acknowledge it."""
+
+    def room_changed(self) -> None:
+        """A link came up or went down, or room() grew from 0."""

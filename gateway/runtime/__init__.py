@@ -1,0 +1,1 @@
+"""Process plumbing without business: clock, supervisor, logging, metrics."""

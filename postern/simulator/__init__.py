@@ -1,0 +1,1 @@
+"""Simulated carriers: an SMSC and an HTTP carrier with scriptable misbehaviour."""

@@ -1,0 +1,1 @@
+"""The doors: every wire, north and south.  One wire, one folder."""

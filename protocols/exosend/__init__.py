@@ -1,0 +1,1 @@
+"""The ExoSend API v1: contract (pure shapes) and server."""

@@ -1,0 +1,1 @@
+"""Shared HTTP plumbing and the generic templated provider."""
