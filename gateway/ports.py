@@ -1,15 +1,24 @@
 """The heart's ports: what it asks of the outside and what it offers to the doors.
 
-Owned by the side that calls; adapters fit them without inheriting.  Everything here runs on the event
-loop and, unless it is `async`, returns at once.
+Owned by the side that calls; adapters fit them without inheriting.  Everything here runs on the
+event loop and, unless it is `async`, returns at once.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol
 
 from gateway.domain.account import Account, Credential
 from gateway.domain.commit_group import CommitGroup, MessageEvent, ParkedReceipt, StoredMessage
 from gateway.domain.errors import Refusal
+from gateway.domain.identity import (
+    CredentialKind,
+    Origin,
+    SenderState,
+    StoredAccount,
+    StoredCredential,
+    StoredSender,
+)
+from gateway.domain.lifecycle import MessageState
 from gateway.domain.message import Batch, IdempotencyKey, Message, StoredAnswer, Submission
 from gateway.domain.outcome import Outcome
 from gateway.domain.receipt import Receipt
@@ -78,17 +87,43 @@ class MessageReader(Protocol):
 
 
 class MessageView(Protocol):
-    """What a query shows of a message; `gateway.domain.message.Message` fits it."""
+    """What a query shows of a message; live messages and stored rows fit it."""
 
-    key: int
-    state: Any
-    recipient: str
-    sender: str
-    charge_micros: int
-    part_count: int
-    sent_at_ms: int
-    final_at_ms: int
-    error: str
+    @property
+    def key(self) -> int:
+        """63-bit key."""
+
+    @property
+    def state(self) -> MessageState:
+        """Where it is."""
+
+    @property
+    def recipient(self) -> str:
+        """E.164 digits."""
+
+    @property
+    def sender(self) -> str:
+        """As accepted."""
+
+    @property
+    def charge_micros(self) -> int:
+        """Price in micro-units of the account's currency."""
+
+    @property
+    def part_count(self) -> int:
+        """Segments."""
+
+    @property
+    def sent_at_ms(self) -> int:
+        """When a provider took it, UTC milliseconds; 0 = not yet."""
+
+    @property
+    def final_at_ms(self) -> int:
+        """When it ended; 0 = not yet."""
+
+    @property
+    def error(self) -> str:
+        """The provider's code, or empty."""
 
 
 # --- what the heart asks of the store ----------------------------------------------------------
@@ -158,14 +193,65 @@ class MessageStore(Protocol):
         """The stored answer of an idempotency key no older than `since_ms`, or None."""
 
 
+class AccountStore(Protocol):
+    """Rows of accounts, credentials and senders.  Raises `StoreUnavailable`."""
+
+    async def load(self) -> list[StoredAccount]:
+        """All accounts."""
+
+    async def declare(
+        self, name: str, currency: str, limit_micros: int, opening_micros: int, at_ms: int
+    ) -> StoredAccount:
+        """Makes or enables the file's account; the opening credit is applied once."""
+
+    async def disable_undeclared(self, names: Collection[str]) -> list[str]:
+        """Disables the file's accounts that are not in `names`; returns their names."""
+
+    async def load_credentials(self) -> list[StoredCredential]:
+        """All credentials, disabled ones included."""
+
+    async def declare_credential(self, account_id: int, kind: CredentialKind, name: str) -> int:
+        """Makes or enables the file's credential; returns its id."""
+
+    async def disable_undeclared_credentials(self, ids: Collection[int]) -> list[int]:
+        """Disables the file's credentials that are not in `ids`; returns their ids."""
+
+    async def load_senders(self) -> list[StoredSender]:
+        """All senders, whatever their state."""
+
+    async def set_sender(
+        self,
+        account_id: int,
+        name: str,
+        state: SenderState,
+        reason: str,
+        origin: Origin,
+        at_ms: int,
+    ) -> None:
+        """Makes or changes one sender."""
+
+
+class Retention(Protocol):
+    """Removal of what is finished and old."""
+
+    async def purge_finished(self, before_key: int, limit: int) -> int:
+        """Removes up to `limit` final messages with keys below `before_key`; how many it removed."""
+
+
 # --- what the doors offer -----------------------------------------------------------------------
 
 
 class Notifier(Protocol):
-    """A door that tells customers of final fates: the SMPP server, the webhook sender."""
+    """A door that can tell customers of final fates on the link they came by: the SMPP server."""
+
+    def room(self, credential: Credential) -> int:
+        """Notifications the customer's links can take now; 0 when no receiving bind is there."""
 
     def notify(self, message: Message) -> None:
-        """The fate of `message` is on disk: tell the customer.  Answer with `NotificationSink`."""
+        """Sends one; exactly one call of `NotificationSink` follows.
+
+        Never blocks, never raises.
+        """
 
 
 class NotificationSink(Protocol):
@@ -174,12 +260,21 @@ class NotificationSink(Protocol):
     def notified(self, message: Message) -> None:
         """The customer has it."""
 
-    def abandoned(self, message: Message) -> None:
-        """It was kept as long as promised and nobody took it."""
+    def postponed(self, message: Message, delay_s: float) -> None:
+        """Not taken (link lost, temporary error): offer it again, no sooner than `delay_s`."""
+
+    def room_changed(self, credential: Credential) -> None:
+        """A receiving bind came, or room() grew from 0."""
 
 
 class Provider(Protocol):
-    """A south wire: hands parts to one upstream."""
+    """A south wire: hands parts to one upstream.
+
+    `whole_text`: a long text goes as one request, `submit(message, 0)`, and counts as one part
+    south.
+    """
+
+    whole_text: bool
 
     def room(self) -> int:
         """Parts it can take now (free window over all links); 0 when nothing is connected."""
@@ -208,6 +303,9 @@ class ProviderSink(Protocol):
 
     def settled(self, message: Message, part: int, outcome: Outcome) -> None:
         """The outcome of one submitted part."""
+
+    def late(self, message: Message, part: int, outcome: Outcome) -> None:
+        """An answer that came after the part was settled as Unknown."""
 
     def receipt(
         self, receipt: Receipt, stored: Callable[[object, bool], None], token: object

@@ -1,8 +1,8 @@
 """What one commit writes, and the rows a store gives back.
 
 The journal (`gateway.flow.journal`) fills a CommitGroup on the event loop; a store writes it in one
-transaction.  Everything in it is a snapshot: plain tuples, so that a writer thread never sees a live
-object change.  Field order of the tuples is the column order of the tables.
+transaction.  Everything in it is a snapshot: plain tuples, so that a writer thread never sees a
+live object change.  Field order of the tuples is the column order of the tables.
 """
 
 from enum import IntEnum
@@ -24,7 +24,10 @@ class LedgerKind(IntEnum):
 
 
 class EventKind(IntEnum):
-    """What deviated on a message's way; the normal steps are columns of its row.  Values are stored."""
+    """What deviated on a message's way; the normal steps are columns of its row.
+
+    Values are stored.
+    """
 
     RETRY = 1
     FALL_THROUGH = 2
@@ -126,8 +129,8 @@ class LedgerLine(NamedTuple):
 class CreditChange(NamedTuple):
     """What a group does to one account's row.
 
-    Both are signed.  When `guarded`, the row may only change if its available amount (balance - held)
-    does not end below the account's limit; else the commit fails with `CreditConflict`.
+    Both are signed.  When `guarded`, the row may only change if its available amount (balance -
+    held) does not end below the account's limit; else the commit fails with `CreditConflict`.
     """
 
     account_id: int
@@ -181,8 +184,8 @@ class NewWebhookDelivery(NamedTuple):
 class CommitGroup:
     """One transaction.  The lists are in write order; the last two name nobody's rows but the store's.
 
-    `new_messages` and `new_batches` are the accepts; `members` are the same messages as live objects,
-    for the journal's own use after the commit.
+    `new_messages` and `new_batches` are the accepts; `members` are the same messages as live
+    objects, for the journal's own use after the commit.
     """
 
     __slots__ = (

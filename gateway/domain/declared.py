@@ -1,7 +1,7 @@
 """Objects an operator declares: what the configuration file (and later the admin API) asks for.
 
-Plain frozen values; `conf` makes them, `gateway.flow.directory` applies them.  Secrets stand in clear
-here and only here, in memory.
+Plain frozen values; `conf` makes them, `gateway.flow.directory` applies them.  Secrets stand in
+clear here and only here, in memory.
 """
 
 from dataclasses import dataclass
@@ -64,9 +64,9 @@ class AccountSpec:
 class ProviderSpec:
     """The heart's half of a provider; the wire's half goes to its own room.
 
-    `unknown`: "resend" or "hold".  `receipt_window_s`: how long a receipt may take.  `retry_s`: waits
-    between attempts; when they are used up the message fails.  `receipts`: "asked" (only when the
-    customer wants one), "always" or "never".
+    `unknown`: "resend" or "hold".  `receipt_window_s`: how long a receipt may take.  `retry_s`:
+    waits between attempts; when they are used up the message fails.  `receipts`: "asked" (only when
+    the customer wants one), "always" or "never".
     """
 
     name: str
@@ -80,7 +80,10 @@ class ProviderSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteSpec:
-    """Which providers may carry which messages.  `tiers`: ordered; each a tuple of (provider, weight)."""
+    """Which providers may carry which messages.
+
+    `tiers`: ordered; each a tuple of (provider, weight).
+    """
 
     name: str
     channel: str

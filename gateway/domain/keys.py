@@ -1,10 +1,10 @@
 """Message keys (63-bit integers) and the public ids made from them.
 
 A key is 41 bits of milliseconds since 2024-01-01T00:00:00Z, 8 bits of node and 14 bits of counter;
-keys of one maker strictly grow even when the clock goes back or more than 16,384 are asked for in one
-millisecond.  A public id is an RFC 9562 version 8 UUID: the key in clear, then 59 bits of a keyed MAC
-over the kind of object and the key, so that it is unguessable, needs no index, and an id of one kind
-never passes for another's.
+keys of one maker strictly grow even when the clock goes back or more than 16,384 are asked for in
+one millisecond.  A public id is an RFC 9562 version 8 UUID: the key in clear, then 59 bits of a
+keyed MAC over the kind of object and the key, so that it is unguessable, needs no index, and an id
+of one kind never passes for another's.
 """
 
 from hashlib import blake2b

@@ -1,11 +1,11 @@
 """The life of a message: its states and the moves between them.
 
-Theory of operation.  A message is born QUEUED when its commit group is on disk.  It leaves QUEUED by
-an attempt: `Sent` moves it to SENT (a receipt is awaited) or straight to the final HANDED_OVER (no
-receipt is to be expected).  A provider with `unknown = "hold"` commits ATTEMPTED before the first byte
-leaves.  A final state is final once; the one exception is UNKNOWN (the receipt window is over), which
-a later receipt may still turn into DELIVERED, FAILED, REJECTED or EXPIRED.  Money never moves at that
-second turn.  `MOVES` is the whole machine: a pair that is absent is a defect.
+Theory of operation.  A message is born QUEUED when its commit group is on disk.  It leaves QUEUED
+by an attempt: `Sent` moves it to SENT (a receipt is awaited) or straight to the final HANDED_OVER
+(no receipt is to be expected).  A provider with `unknown = "hold"` commits ATTEMPTED before the
+first byte leaves.  A final state is final once; the one exception is UNKNOWN (the receipt window is
+over), which a later receipt may still turn into DELIVERED, FAILED, REJECTED or EXPIRED.  Money
+never moves at that second turn.  `MOVES` is the whole machine: a pair that is absent is a defect.
 """
 
 from enum import IntEnum

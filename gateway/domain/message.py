@@ -1,7 +1,7 @@
 """Submissions and messages: the objects that travel the hot path (plain slots classes).
 
-A Submission is what a door asks for; a Message is one recipient with one fate; a Part is one segment
-of a long SMS; a Batch is the messages of one submission, whose content is stored once.
+A Submission is what a door asks for; a Message is one recipient with one fate; a Part is one
+segment of a long SMS; a Batch is the messages of one submission, whose content is stored once.
 """
 
 from collections.abc import Callable
@@ -29,8 +29,9 @@ DEFAULT_PRIORITY = 1
 class Opaque(NamedTuple):
     """Octets that pass through untouched, with what a wire needs to say about them.
 
-    `octets`: the user data, UDH included, at most 65,535.  `data_coding`: TP-DCS as the customer gave
-    it.  `esm_class`: only the UDHI bit (0x40) and the mode bits are kept.  `tlvs`: raw TLVs to carry.
+    `octets`: the user data, UDH included, at most 65,535.  `data_coding`: TP-DCS as the customer
+    gave it.  `esm_class`: only the UDHI bit (0x40) and the mode bits are kept.  `tlvs`: raw TLVs to
+    carry.
     """
 
     octets: bytes
@@ -63,8 +64,8 @@ class Message:
 
     __slots__ = (
         "account", "alphabet", "attempts", "batch_key", "changed", "channel", "charge_micros",
-        "credential", "door", "door_note", "due_at_ms", "error", "expires_at_ms", "final_at_ms", "key",
-        "money", "notified", "notify_when", "opaque", "part_count", "parts", "priority",
+        "credential", "door", "door_note", "due_at_ms", "error", "expires_at_ms", "final_at_ms",
+        "in_flight", "key", "money", "notified", "notify_when", "opaque", "part_count", "parts", "priority",
         "provider_id", "provider_message_id", "recipient", "route", "sender", "sent_at_ms", "state",
         "stored_state", "text", "tried",
     )  # fmt: skip
@@ -120,6 +121,7 @@ class Message:
         self.notified = Notified.NONE
         self.parts: list[Part] | None = None
         self.changed = False  # already in the open commit group
+        self.in_flight = 0  # parts handed to a provider and not answered yet
         self.route: Route | None = None  # the Route chosen at admission; None = choose again
         self.tried: set[int] | None = None  # providers that refused it in this round
 
@@ -132,8 +134,7 @@ class Message:
 
     def part_texts(self) -> list[str]:
         """The text cut into `part_count` pieces; only for messages that have text."""
-        assert self.text is not None
-        return split(self.text, self.alphabet)
+        return split(self.text or "", self.alphabet)
 
     @property
     def reference(self) -> int:

@@ -1,4 +1,7 @@
-"""The answer of every provider to one part: `Sent | Deferred | Refused | Unknown`.  Values, never exceptions."""
+"""The answer of every provider to one part:
+
+`Sent | Deferred | Refused | Unknown`.  Values, never exceptions.
+"""
 
 from typing import TypeAlias
 
@@ -29,7 +32,10 @@ class Deferred:
 
 
 class Refused:
-    """Never by this provider.  `everywhere`: the message itself is at fault, no other will take it."""
+    """Never by this provider.
+
+    `everywhere`: the message itself is at fault, no other will take it.
+    """
 
     __slots__ = ("error", "everywhere")
 

@@ -6,9 +6,9 @@ from gateway.domain.lifecycle import MessageState, is_final
 class Receipt:
     """One delivery receipt, already translated by its wire.
 
-    `provider_message_id` is raw, as the provider wrote it.  `state` is a `MessageState`: SENT for an
-    intermediate report (ENROUTE, ACCEPTD), else a final one.  `error` is the provider's own code, at
-    most 32 characters.  `done_at_ms` is the provider's time (UTC), 0 when it gave none.
+    `provider_message_id` is raw, as the provider wrote it.  `state` is a `MessageState`: SENT for
+    an intermediate report (ENROUTE, ACCEPTD), else a final one.  `error` is the provider's own
+    code, at most 32 characters.  `done_at_ms` is the provider's time (UTC), 0 when it gave none.
     """
 
     __slots__ = ("done_at_ms", "error", "provider_message_id", "state")

@@ -2,7 +2,10 @@
 
 
 class Route:
-    """Conditions and ordered tiers of (provider id, weight).  None as a condition matches anything."""
+    """Conditions and ordered tiers of (provider id, weight).
+
+    None as a condition matches anything.
+    """
 
     __slots__ = ("account_id", "channel", "name", "prefix", "sender", "tiers")
 

@@ -1,8 +1,9 @@
 """Alphabets, septet counting and splitting: what an SMS text costs and how it is cut.
 
-GSM 03.38 6.2.1 (default alphabet and extension table), GSM 03.40 9.2.3.24.1 (concatenation).  A text
-that fits the GSM 7-bit alphabet costs 160 septets alone or 153 per part; any other is UCS-2, 70 or 67
-UTF-16 units.  Neither an escape pair nor a surrogate pair is ever cut.  Packing octets is the wire's.
+GSM 03.38 6.2.1 (default alphabet and extension table), GSM 03.40 9.2.3.24.1 (concatenation).  A
+text that fits the GSM 7-bit alphabet costs 160 septets alone or 153 per part; any other is UCS-2,
+70 or 67 UTF-16 units.  Neither an escape pair nor a surrogate pair is ever cut.  Packing octets is
+the wire's.
 """
 
 import re

@@ -7,7 +7,10 @@ from gateway.policy.prefix import PrefixTable
 
 
 class RouteTable:
-    """Finds the route of a message: longest prefix, then most conditions, then declaration order."""
+    """Finds the route of a message:
+
+    longest prefix, then most conditions, then declaration order.
+    """
 
     __slots__ = ("_tables", "routes")
 

@@ -1,11 +1,14 @@
-"""Token bucket arithmetic; time is an argument.  A bucket is `[tokens, at]`, seconds of a monotonic clock."""
+"""Token bucket arithmetic; time is an argument.
+
+A bucket is `[tokens, at]`, seconds of a monotonic clock.
+"""
 
 
 def take(bucket: list[float], rate_per_s: float, burst: float, cost: int, now: float) -> bool:
     """Takes `cost` tokens if they are there.  A fresh bucket `[0.0, 0.0]` is full.
 
-    A cost above `burst` passes when the bucket is full and leaves it in debt, so that one message of
-    many parts is slowed down, not refused for ever.
+    A cost above `burst` passes when the bucket is full and leaves it in debt, so that one message
+    of many parts is slowed down, not refused for ever.
     """
     tokens = bucket[0] + (now - bucket[1]) * rate_per_s if bucket[1] else burst
     if tokens > burst:

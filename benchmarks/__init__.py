@@ -1,0 +1,1 @@
+"""The project's own measurements: `postern bench` and `make bench`.  Method: docs/performance.md."""

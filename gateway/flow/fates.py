@@ -1,0 +1,170 @@
+"""The one place where a message gets its final state:
+
+money, notification, log, counters, commit.
+"""
+
+import json
+
+from gateway.domain.account import Account, ChargeAt, Door
+from gateway.domain.commit_group import EventKind, LedgerKind, MessageEvent, NewWebhookDelivery
+from gateway.domain.fate import WORDS
+from gateway.domain.keys import key_time_ms
+from gateway.domain.lifecycle import (
+    MOVES,
+    MessageState,
+    MoneyState,
+    Notified,
+    wants_notification,
+)
+from gateway.domain.message import Message
+from gateway.domain.money import format_amount
+from gateway.flow.flight import Stored
+from gateway.flow.journal import Journal
+from gateway.ports import Clock
+from gateway.runtime.message_log import MessageLog
+from gateway.runtime.metrics import Counters
+
+_WORD = {state: words.word for state, words in WORDS.items()}
+
+
+class Fates:
+    """Ends messages.  `offer_notification` is set by the notifications flow."""
+
+    def __init__(
+        self, journal: Journal, clock: Clock, counters: Counters, message_log: MessageLog | None
+    ) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._counters = counters
+        self._message_log = message_log
+        self.provider_names: dict[int | None, str] = {None: ""}
+        self.webhook_urls: dict[int, tuple[str, ...]] = {}  # account id -> URLs
+        self.offer_notification: Stored = lambda _message, _stored: None
+        self.wake_webhooks: Stored = lambda _message, _stored: None
+
+    def sent(self, message: Message) -> None:
+        """The provider took it: a hold of `charge = "submit"` becomes a charge."""
+        if message.money == MoneyState.HELD and message.account.charge_at == ChargeAt.SUBMIT:
+            self._charge(message)
+
+    def finish(
+        self,
+        message: Message,
+        state: MessageState,
+        error: str = "",
+        stored: Stored | None = None,
+        token: object = None,
+    ) -> None:
+        """Gives `message` its final `state`; `stored(token, True)` once that is on disk.
+
+        Raises:
+            ValueError: the state machine has no such move (a defect of the caller).
+        """
+        before = message.state
+        if state not in MOVES[before]:
+            raise ValueError(f"message {message.key} cannot go from {before.name} to {state.name}")
+        message.state = state
+        message.final_at_ms = self._clock.now_ms()
+        if error:
+            message.error = error
+        if before != MessageState.UNKNOWN:
+            self._settle(message, state)
+        journal = self._journal
+        if wants_notification(message.notify_when, state):
+            self._plan_notification(message)
+        journal.change_now(message, stored, token)
+        name = self.provider_names.get(message.provider_id, "")
+        self._counters.fates[name, _WORD[state]] += 1
+        if self._message_log is not None:
+            self._message_log.append(_line(message, name))
+
+    def event(self, message: Message, kind: EventKind, detail: str) -> None:
+        """Records a deviation on the message's timeline."""
+        self._journal.event(
+            MessageEvent(message.key, self._clock.now_ms(), kind, message.provider_id, detail)
+        )
+
+    # -- money -----------------------------------------------------------------------------------
+
+    def _settle(self, message: Message, state: MessageState) -> None:
+        money = message.money
+        if money == MoneyState.CHARGED:
+            # Refused, failed before it left, expired in our queue or cancelled: given back.
+            if not message.sent_at_ms and state not in (
+                MessageState.DELIVERED,
+                MessageState.HANDED_OVER,
+                MessageState.UNKNOWN,
+            ):
+                self._refund(message)
+        elif money == MoneyState.HELD:
+            if state in (MessageState.DELIVERED, MessageState.HANDED_OVER):
+                self._charge(message)
+            else:
+                self._release(message)
+
+    def _charge(self, message: Message) -> None:
+        account, amount = message.account, message.charge_micros
+        account.held_micros -= amount
+        account.balance_micros -= amount
+        message.money = MoneyState.CHARGED
+        self._journal.move_money(account, LedgerKind.CHARGE, -amount, -amount)
+
+    def _release(self, message: Message) -> None:
+        account, amount = message.account, message.charge_micros
+        account.held_micros -= amount
+        message.money = MoneyState.REFUNDED
+        self._journal.move_money(account, LedgerKind.REFUND, 0, -amount)
+
+    def _refund(self, message: Message) -> None:
+        account, amount = message.account, message.charge_micros
+        account.balance_micros += amount
+        message.money = MoneyState.REFUNDED
+        self._journal.move_money(account, LedgerKind.REFUND, amount, 0)
+        self._counters.refunded_micros[account.currency] += amount
+
+    # -- notification ----------------------------------------------------------------------------
+
+    def _plan_notification(self, message: Message) -> None:
+        """The answer goes back over the door the message came in by."""
+        if message.door == Door.SMPP:
+            message.notified = Notified.PENDING
+            self._journal.after_commit(self.offer_notification, message)
+            return
+        urls = self.webhook_urls.get(message.account.id)
+        if urls:
+            for url in urls:
+                self._journal.owe_webhook(
+                    NewWebhookDelivery(message.key, message.account.id, url, message.final_at_ms)
+                )
+            self._journal.after_commit(self.wake_webhooks, None)
+
+
+def _line(message: Message, provider: str) -> str:
+    """One JSON line of the message log: ids, account, provider, parts, price, state, times."""
+    account: Account = message.account
+    return (
+        '{"message_id":"%016x","account":%s,"provider":%s,"provider_message_id":%s,"parts":%d,'
+        '"price":"%s","currency":"%s","state":"%s","error":%s,"attempts":%d,"accepted_at_ms":%d,'
+        '"sent_at_ms":%d,"final_at_ms":%d}'
+        % (
+            message.key,
+            _quoted(account.name),
+            _quoted(provider),
+            _quoted(message.provider_message_id or ""),
+            message.part_count,
+            format_amount(message.charge_micros),
+            account.currency,
+            _WORD[message.state],
+            _quoted(message.error),
+            message.attempts,
+            key_time_ms(message.key),
+            message.sent_at_ms,
+            message.final_at_ms,
+        )
+    )
+
+
+def _quoted(text: str) -> str:
+    if text.isalnum() and text.isascii():
+        return f'"{text}"'
+    return json.dumps(text)

@@ -1,0 +1,270 @@
+"""A commit group on its way to disk, with the live objects that wait for it.
+
+Snapshots the open group into rows when it closes, and takes a group apart when the store refuses
+it. Credit lines are always derived from what the flight still holds, so taking members out keeps
+them true.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from gateway.domain.account import Account
+from gateway.domain.commit_group import (
+    CommitGroup,
+    CreditChange,
+    IdempotencyRow,
+    LedgerKind,
+    LedgerLine,
+    PartChange,
+)
+from gateway.domain.errors import Refusal
+from gateway.domain.lifecycle import MoneyState
+from gateway.domain.message import Answer, Batch, Message, Part
+
+Stored = Callable[[object, bool], None]
+Accepted = tuple[Answer, object, Message | Batch]
+
+# Lists of a group that stand for themselves: they go where the rest of a split flight goes.
+_LOOSE_ROWS = (
+    "part_changes", "events", "parked_receipts", "matched_receipts", "new_webhook_deliveries",
+)  # fmt: skip
+
+
+class Flight:
+    """One commit group.  `rows` counts what it writes; 0 means only waiters."""
+
+    __slots__ = ("accepts", "after", "answers", "closed_at_ms", "group", "money", "rows")
+
+    def __init__(self) -> None:
+        self.group = CommitGroup()
+        self.accepts: list[Accepted] = []
+        self.answers: list[tuple[int, IdempotencyRow]] = []  # (key of the result, its row)
+        self.after: list[tuple[Stored, object]] = []
+        # Money moved by changes: (account, kind, balance delta, held delta).
+        self.money: list[tuple[Account, LedgerKind, int, int]] = []
+        self.rows = 0
+        self.closed_at_ms = 0
+
+    def close(self, changed: list[Message], parts: list[Part], now_ms: int) -> None:
+        """Turns live objects into rows."""
+        group = self.group
+        self.closed_at_ms = now_ms
+        if group.members:
+            group.new_messages = _new_rows(group.members)
+        if changed:
+            group.message_changes = _change_rows(changed)
+        if parts:
+            group.part_changes = _part_rows(parts)
+        self._recount()
+
+    def _recount(self) -> None:
+        group = self.group
+        group.idempotency = [row for _, row in self.answers]
+        group.credit, group.ledger = _credit(group.members, self.money, self.closed_at_ms)
+        self.rows = (
+            len(group.new_messages)
+            + len(group.message_changes)
+            + len(self.money)
+            + sum(len(getattr(group, name)) for name in _LOOSE_ROWS)
+        )
+
+    def accepts_of(self, account_ids: frozenset[int]) -> list[Accepted]:
+        """The accepts of these accounts."""
+        return [a for a in self.accepts if _account_of(a[2]).id in account_ids]
+
+    def refuse(self, losers: list[Accepted], refusal: Refusal) -> None:
+        """Takes `losers` out, gives their reserved credit back and answers them."""
+        if not losers:
+            return
+        keys = _keys_of(losers)
+        for message in self.group.members:
+            if message.key in keys:
+                give_back(message)
+        self._keep([a for a in self.accepts if a[2].key not in keys], lambda key: key not in keys)
+        for answer, token, _ in losers:
+            answer(token, refusal)
+
+    def _keep(self, accepts: list[Accepted], wanted: Callable[[int], bool]) -> None:
+        group = self.group
+        self.accepts = accepts
+        self.answers = [(key, row) for key, row in self.answers if wanted(key)]
+        group.members = [m for m in group.members if wanted(m.key)]
+        group.new_messages = [row for row in group.new_messages if wanted(row[0])]
+        group.new_batches = [row for row in group.new_batches if wanted(row.key)]
+        self._recount()
+
+    def message_keys(self) -> list[int]:
+        """Keys of the message rows it writes."""
+        group = self.group
+        return [row[0] for row in group.new_messages] + [c[0] for c in group.message_changes]
+
+    def halves(self) -> "list[Flight] | None":
+        """Smaller flights with the same content, in order; None when it cannot be split."""
+        changes = self.group.message_changes
+        if self.accepts:
+            rest = self._without_accepts()
+            if rest is None and len(self.accepts) == 1:
+                return None
+            middle = (len(self.accepts) + 1) // 2
+            chosen = [self._only(half) for half in (self.accepts[:middle], self.accepts[middle:])]
+            return [f for f in (rest, *chosen) if f is not None]
+        if len(changes) < 2:
+            return None
+        middle = len(changes) // 2
+        first = Flight()
+        first.closed_at_ms = self.closed_at_ms
+        first.group.message_changes = changes[:middle]
+        first._recount()
+        self.group.message_changes = changes[middle:]
+        self._recount()
+        return [first, self]
+
+    def _without_accepts(self) -> "Flight | None":
+        rest = self.without_rows() or Flight()
+        rest.closed_at_ms = self.closed_at_ms
+        rest.group.message_changes = self.group.message_changes
+        for name in _LOOSE_ROWS:
+            setattr(rest.group, name, getattr(self.group, name))
+        rest._recount()
+        return rest if rest.rows or rest.after else None
+
+    def without_rows(self) -> "Flight | None":
+        """What is left when every message row is given up: money and waiters; None if nothing."""
+        if not self.money and not self.after:
+            return None
+        rest = Flight()
+        rest.closed_at_ms = self.closed_at_ms
+        rest.after, rest.money = self.after, self.money
+        rest._recount()
+        return rest
+
+    def _only(self, accepts: list[Accepted]) -> "Flight | None":
+        if not accepts:
+            return None
+        part, source = Flight(), self.group
+        part.closed_at_ms = self.closed_at_ms
+        keys = _keys_of(accepts)
+        part.answers = self.answers
+        part.group.members, part.group.new_messages = source.members, source.new_messages
+        part.group.new_batches = source.new_batches
+        part._keep(accepts, keys.__contains__)
+        return part
+
+
+def give_back(message: Message) -> None:
+    """Returns in memory what admission reserved for a message that was never stored."""
+    if message.money == MoneyState.HELD:
+        message.account.held_micros -= message.charge_micros
+    elif message.money == MoneyState.CHARGED:
+        message.account.balance_micros += message.charge_micros
+    message.money = MoneyState.NONE
+
+
+def _account_of(result: Message | Batch) -> Account:
+    return result.account if isinstance(result, Message) else result.messages[0].account
+
+
+def _keys_of(accepts: Iterable[Accepted]) -> set[int]:
+    keys: set[int] = set()
+    for _, _, result in accepts:
+        keys.add(result.key)
+        if isinstance(result, Batch):
+            keys.update(m.key for m in result.messages)
+    return keys
+
+
+# --- rows ---------------------------------------------------------------------------------------
+
+
+def _new_rows(members: list[Message]) -> list[Any]:
+    """NewMessage rows as plain tuples (a NamedTuple's constructor costs half of the whole row)."""
+    rows: list[Any] = []
+    for m in members:
+        opaque = m.opaque
+        batch_key = m.batch_key
+        if opaque is None or batch_key is not None:
+            octets = data_coding = esm_class = tlvs = None
+        else:
+            octets, data_coding, esm_class, tlvs = opaque
+        credential = m.credential
+        rows.append(
+            (
+                m.key, m.account.id, None if credential is None else credential.id, m.door,
+                m.channel, batch_key, m.priority, m.sender, m.recipient,
+                m.text if batch_key is None else None, octets, data_coding, esm_class, tlvs,
+                m.alphabet, m.part_count, m.charge_micros, m.money, m.notify_when, m.door_note,
+                m.due_at_ms, m.expires_at_ms,
+            )
+        )  # fmt: skip
+    return rows
+
+
+def _change_rows(changed: list[Message]) -> list[Any]:
+    """MessageChange rows; from here on the object's stored state is its state."""
+    rows: list[Any] = []
+    for m in changed:
+        m.changed = False
+        state = m.state
+        rows.append(
+            (
+                m.key, m.stored_state, state, m.money, m.provider_id, m.provider_message_id,
+                m.attempts, m.due_at_ms, m.sent_at_ms, m.final_at_ms, m.error, m.notified,
+            )
+        )  # fmt: skip
+        m.stored_state = state
+    return rows
+
+
+def _part_rows(parts: list[Part]) -> list[PartChange]:
+    rows = []
+    for part in parts:
+        part.changed = False
+        rows.append(
+            PartChange(
+                part.message.key, part.n, part.provider_id, part.provider_message_id, part.state
+            )
+        )
+    return rows
+
+
+def _credit(
+    members: list[Message], money: list[tuple[Account, LedgerKind, int, int]], at_ms: int
+) -> tuple[list[CreditChange], list[LedgerLine]]:
+    """One credit change per account, one ledger line per account and kind."""
+    charged: dict[int, list[int]] = {}  # account id -> [micros, messages]
+    held: dict[int, int] = {}
+    for m in members:
+        amount = m.charge_micros
+        if not amount:
+            continue
+        account_id = m.account.id
+        if m.money == MoneyState.HELD:
+            held[account_id] = held.get(account_id, 0) + amount
+        else:
+            total = charged.get(account_id)
+            if total is None:
+                charged[account_id] = [amount, 1]
+            else:
+                total[0] += amount
+                total[1] += 1
+    spenders = charged.keys() | held.keys()
+    lines = {(id_, LedgerKind.CHARGE): [-total[0], total[1]] for id_, total in charged.items()}
+    for account, kind, balance_micros, held_micros in money:
+        if balance_micros:
+            line = lines.setdefault((account.id, kind), [0, 0])
+            line[0] += balance_micros
+            line[1] += 1
+        if held_micros:
+            held[account.id] = held.get(account.id, 0) + held_micros
+    balance: dict[int, int] = {}
+    for (account_id, _), (micros, _) in lines.items():
+        balance[account_id] = balance.get(account_id, 0) + micros
+    changes = [
+        CreditChange(id_, balance.get(id_, 0), held.get(id_, 0), id_ in spenders)
+        for id_ in balance.keys() | held.keys()
+    ]
+    ledger = [
+        LedgerLine(account_id, kind, micros, count, at_ms, "")
+        for (account_id, kind), (micros, count) in lines.items()
+    ]
+    return changes, ledger

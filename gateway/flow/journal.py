@@ -1,0 +1,397 @@
+"""The journal: group commit of everything that must be on disk.
+
+Theory of operation.  Flows append accepts, changes and events to the open group; at most one group
+is being written.  What *forces* a commit (an accept, a receipt) starts the next one as soon as the
+engine is free; what does not (sent, acknowledged) rides along, at most `RIDE_ALONG_S` late.  A
+short linger gathers more rows per transaction, but only while it pays: it is skipped for a lone
+small-window client, whose next row cannot come before our answer, and past `FULL_GROUP` rows.
+
+Only when a group is on disk are its customers answered, its messages dispatched and its receipts
+acknowledged.  When the store is unavailable the accepts of the group are refused and everything
+else is kept and written again, so nothing that was acknowledged is lost.
+"""
+
+import logging
+from collections.abc import Callable
+
+from gateway.domain.account import Account
+from gateway.domain.commit_group import (
+    CommitGroup,
+    IdempotencyRow,
+    LedgerKind,
+    MessageEvent,
+    NewBatch,
+    NewWebhookDelivery,
+    ParkedReceipt,
+)
+from gateway.domain.errors import CreditConflict, Refusal, RefusalCode, StoreRejected
+from gateway.domain.message import Batch, Message, Part, Submission
+from gateway.flow.flight import Flight, Stored
+from gateway.flow.linger import Linger
+from gateway.ports import Clock, CommitEngine, Timer
+from gateway.runtime.metrics import Counters
+
+log = logging.getLogger("postern.journal")
+
+RIDE_ALONG_S = 0.02
+RETRY_FIRST_S, RETRY_MOST_S = 0.2, 2.0
+
+
+class Journal:
+    """One writer, one transaction in flight."""
+
+    def __init__(
+        self,
+        engine: CommitEngine,
+        clock: Clock,
+        counters: Counters,
+        *,
+        max_pending: int = 50_000,
+        first_group_id: int = 0,
+    ) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._counters = counters
+        self._max_pending = max_pending
+        self._next_group_id = first_group_id
+        self._linger = Linger(clock)
+        self._open = Flight()
+        self._changed: list[Message] = []
+        self._changed_parts: list[Part] = []
+        self._forced = 0
+        self._flights: list[Flight] = []  # to be written next, in order: retries and halves
+        self._writing: Flight | None = None
+        self._flush_timer: Timer | None = None
+        self._flush_soon = False
+        self._ride_timer: Timer | None = None
+        self._retry_timer: Timer | None = None
+        self._retry_s = RETRY_FIRST_S
+        self._idle_waiters: list[Callable[[], object]] = []
+        self.available = True
+        self.on_accepted: Callable[[list[Message]], None] = lambda _: None
+        self.on_credit_conflict: Callable[[frozenset[int]], object] = lambda _: None
+
+    # -- state -----------------------------------------------------------------------------------
+
+    @property
+    def pending(self) -> int:
+        """Accepts that wait for their commit."""
+        writing = self._writing
+        return len(self._open.accepts) + (len(writing.accepts) if writing is not None else 0)
+
+    def refusal(self) -> Refusal | None:
+        """Why nothing can be accepted now, or None."""
+        if not self.available:
+            return Refusal(RefusalCode.STORE_UNAVAILABLE, "the store does not take writes")
+        if self._forced > self._max_pending:
+            return Refusal(RefusalCode.BUSY, "the commit queue is full")
+        return None
+
+    def uncommitted_keys(self) -> set[int]:
+        """Keys of messages whose newest change is not on disk yet."""
+        keys = {m.key for m in self._changed}
+        for flight in (self._writing, *self._flights):
+            if flight is not None:
+                keys.update(change[0] for change in flight.group.message_changes)
+        return keys
+
+    # -- what flows append -----------------------------------------------------------------------
+
+    def accept(self, submission: Submission, message: Message) -> None:
+        """A message whose price is already reserved in memory."""
+        flight = self._open
+        flight.accepts.append((submission.answer, submission.token, message))
+        flight.group.members.append(message)
+        if submission.idempotency is not None:
+            self._keep_answer(submission, message, message.account)
+        self._force(1)
+
+    def accept_batch(self, submission: Submission, batch: Batch) -> None:
+        """All messages of a batch; its content is stored once."""
+        flight = self._open
+        account = submission.credential.account
+        flight.accepts.append((submission.answer, submission.token, batch))
+        flight.group.members.extend(batch.messages)
+        octets, data_coding, esm_class, tlvs = submission.opaque or (None, None, None, None)
+        flight.group.new_batches.append(
+            NewBatch(
+                key=batch.key,
+                account_id=account.id,
+                text=submission.text,
+                octets=octets,
+                data_coding=data_coding,
+                esm_class=esm_class,
+                tlvs=tlvs,
+                message_count=len(batch.messages),
+            )
+        )
+        if submission.idempotency is not None:
+            self._keep_answer(submission, batch, account)
+        self._force(len(batch.messages))
+
+    def change(self, message: Message) -> None:
+        """The message's new state rides with the next commit."""
+        if not message.changed:
+            message.changed = True
+            self._changed.append(message)
+            if self._ride_timer is None:
+                self._ride_timer = self._clock.call_later(RIDE_ALONG_S, self._ride)
+
+    def change_now(
+        self, message: Message, stored: Stored | None = None, token: object = None
+    ) -> None:
+        """The message's new state forces a commit; then `stored(token, True)`."""
+        if not message.changed:
+            message.changed = True
+            self._changed.append(message)
+        if stored is not None:
+            self._open.after.append((stored, token))
+        self._force(1)
+
+    def change_part(self, part: Part) -> None:
+        """The part's new state rides with the next commit."""
+        if not part.changed:
+            part.changed = True
+            self._changed_parts.append(part)
+        self._touch()
+
+    def after_commit(self, stored: Stored, token: object) -> None:
+        """Calls `stored(token, True)` when everything appended so far is on disk."""
+        self._open.after.append((stored, token))
+        self._force(1)
+
+    def move_money(
+        self, account: Account, kind: LedgerKind, balance_micros: int, held_micros: int
+    ) -> None:
+        """A refund, or a hold that ends; both amounts signed.
+
+        The caller has moved memory already.
+        """
+        self._open.money.append((account, kind, balance_micros, held_micros))
+        self._touch()
+
+    def event(self, event: MessageEvent) -> None:
+        """Something deviated."""
+        self._open.group.events.append(event)
+        self._touch()
+
+    def park(self, receipt: ParkedReceipt, stored: Stored, token: object) -> None:
+        """A receipt nobody waits for yet: on disk, then acknowledged."""
+        self._open.group.parked_receipts.append(receipt)
+        self.after_commit(stored, token)
+
+    def unpark(self, provider_id: int, provider_message_id: str) -> None:
+        """A parked receipt found its message."""
+        self._open.group.matched_receipts.append((provider_id, provider_message_id))
+        self._touch()
+
+    def owe_webhook(self, delivery: NewWebhookDelivery) -> None:
+        """A notification owed to a URL; commits with the fate it tells of."""
+        self._open.group.new_webhook_deliveries.append(delivery)
+        self._touch()
+
+    def _keep_answer(
+        self, submission: Submission, result: Message | Batch, account: Account
+    ) -> None:
+        key, render = submission.idempotency, submission.render
+        if key is None or render is None:
+            raise ValueError("an idempotent submission needs its key and its render")
+        status, body = render(result)
+        row = IdempotencyRow(
+            account.id, key.endpoint, key.key_digest, key.body_digest, status, body,
+            self._clock.now_ms(),
+        )  # fmt: skip
+        self._open.answers.append((result.key, row))
+
+    # -- when to write ---------------------------------------------------------------------------
+
+    def _touch(self) -> None:
+        if self._ride_timer is None:
+            self._ride_timer = self._clock.call_later(RIDE_ALONG_S, self._ride)
+
+    def _ride(self) -> None:
+        self._ride_timer = None
+        if self._writing is None and not self._flush_soon:
+            self._flush()
+
+    def _force(self, rows: int) -> None:
+        self._forced += rows
+        if self._writing is not None or self._flush_soon or self._retry_timer is not None:
+            return
+        if self._flush_timer is not None:
+            if self._linger.is_full(self._forced):
+                self._flush_timer.cancel()
+                self._flush_timer = None
+                self._soon()
+            return
+        self._schedule()
+
+    def _schedule(self) -> None:
+        delay_s = self._linger.begin(self._forced)
+        if delay_s:
+            self._flush_timer = self._clock.call_later(delay_s, self._lingered)
+        else:
+            self._soon()
+
+    def _soon(self) -> None:
+        # Not at once: the rest of this loop turn's PDUs belong to the same group.
+        self._flush_soon = True
+        self._clock.call_soon(self._flush)
+
+    def _lingered(self) -> None:
+        self._flush_timer = None
+        more_s = self._linger.again(self._forced)
+        if more_s:
+            self._flush_timer = self._clock.call_later(more_s, self._lingered)
+        else:
+            self._flush()
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        self._flush_soon = False
+        if self._writing is not None or self._retry_timer is not None:
+            return
+        if not self._flights:
+            flight = self._close_group()
+            if flight is None:
+                self._tell_idle()
+                return
+            self._flights.append(flight)
+        self._write(self._flights.pop(0))
+
+    def _close_group(self) -> Flight | None:
+        """Snapshots the open group and opens a new one; None when there is nothing to write."""
+        flight = self._open
+        if self._flush_timer is not None:
+            self._flush_timer.cancel()
+            self._flush_timer = None
+        if self._ride_timer is not None:
+            self._ride_timer.cancel()
+            self._ride_timer = None
+        self._linger.closed(self._forced)
+        self._forced = 0
+        flight.close(self._changed, self._changed_parts, self._clock.now_ms())
+        if not flight.rows and not flight.after and not flight.accepts:
+            return None
+        self._changed, self._changed_parts = [], []
+        self._open = Flight()
+        return flight
+
+    def _write(self, flight: Flight) -> None:
+        self._writing = flight
+        self._next_group_id += 1
+        flight.group.id = self._next_group_id
+        if flight.rows:
+            self._engine.commit(flight.group, self._written)
+        else:
+            # Only waiters: what they wait for is in groups already written.
+            self._clock.call_soon(self._written, flight.group, None)
+
+    def _written(self, group: CommitGroup, error: Exception | None) -> None:
+        flight, self._writing = self._writing, None
+        if flight is None or flight.group is not group:
+            raise RuntimeError("the engine answered for a group that is not being written")
+        if error is None:
+            self._committed(flight)
+        elif isinstance(error, CreditConflict):
+            self._counters.commits_failed += 1
+            self._refuse_accounts(flight, error)
+        elif isinstance(error, StoreRejected):
+            self._counters.commits_failed += 1
+            self._separate(flight, error)
+        else:
+            self._counters.commits_failed += 1
+            self._suspend(flight, error)
+        if self._retry_timer is not None or self._writing is not None:
+            return
+        if self._flights:
+            self._flush()
+        elif self._forced:
+            if self._flush_timer is None and not self._flush_soon:
+                self._schedule()
+        elif not self._flush_soon and self._ride_timer is None:
+            self._flush()
+
+    def _committed(self, flight: Flight) -> None:
+        counters = self._counters
+        counters.commits += 1
+        counters.rows_committed += flight.rows
+        if not self.available:
+            self.available = True
+            self._retry_s = RETRY_FIRST_S
+            log.info("store.recovered")
+        for answer, token, result in flight.accepts:
+            answer(token, result)
+        if flight.group.members:
+            self.on_accepted(flight.group.members)
+        for stored, token in flight.after:
+            stored(token, True)
+
+    # -- failures --------------------------------------------------------------------------------
+
+    def _suspend(self, flight: Flight, error: Exception) -> None:
+        """The store is away: refuse the accepts, keep the rest, try again later."""
+        if self.available:
+            self.available = False
+            log.error("store.unavailable", extra={"fields": {"reason": str(error)}})
+        refusal = Refusal(RefusalCode.STORE_UNAVAILABLE, str(error))
+        flight.refuse(list(flight.accepts), refusal)
+        # Accepts that gathered meanwhile would wait for an unknown time: refuse them as well.
+        self._open.refuse(list(self._open.accepts), refusal)
+        self._forced = 0
+        # Even an empty group goes again: it is the probe that finds the store back.
+        flight.rows = max(1, flight.rows)
+        self._flights.insert(0, flight)
+        self._retry_timer = self._clock.call_later(self._retry_s, self._retry)
+        self._retry_s = min(RETRY_MOST_S, self._retry_s * 2)
+
+    def _retry(self) -> None:
+        self._retry_timer = None
+        self._flush()
+
+    def _refuse_accounts(self, flight: Flight, conflict: CreditConflict) -> None:
+        """The stored balance of these accounts is lower than ours:
+
+        refuse their accepts, go again.
+        """
+        losers = flight.accepts_of(conflict.account_ids)
+        if not losers:
+            # Nothing left in it is guarded: a defect, and never a silent one.
+            self._suspend(flight, conflict)
+            return
+        flight.refuse(losers, Refusal(RefusalCode.NO_CREDIT, "the stored balance is lower"))
+        self._flights.insert(0, flight)
+        self.on_credit_conflict(conflict.account_ids)
+
+    def _separate(self, flight: Flight, error: StoreRejected) -> None:
+        """One row is at fault: keep it apart from the others by halves."""
+        pieces = flight.halves()
+        if pieces is not None:
+            self._flights[:0] = pieces
+            return
+        log.error(
+            "store.rejected",
+            extra={"fields": {"reason": str(error), "keys": flight.message_keys()}},
+        )
+        flight.refuse(list(flight.accepts), Refusal(RefusalCode.TEXT_INVALID, str(error)))
+        rest = flight.without_rows()
+        if rest is not None:
+            self._flights.insert(0, rest)
+
+    # -- stop ------------------------------------------------------------------------------------
+
+    def flush_soon(self) -> None:
+        """Writes what is open without waiting for anything to force it."""
+        if self._writing is None and not self._flush_soon:
+            self._soon()
+
+    def when_idle(self, callback: Callable[[], object]) -> None:
+        """Calls back once nothing is open or being written."""
+        self._idle_waiters.append(callback)
+        self.flush_soon()
+
+    def _tell_idle(self) -> None:
+        waiters, self._idle_waiters = self._idle_waiters, []
+        for waiter in waiters:
+            waiter()

@@ -1,0 +1,84 @@
+"""The heart's end of one provider:
+
+its ready queue, pace, and the messages it owes a receipt for.
+"""
+
+from itertools import islice
+
+from gateway.domain.declared import ProviderSpec
+from gateway.domain.lifecycle import FINAL_STATES
+from gateway.domain.message import Message, Part
+from gateway.domain.outcome import Outcome
+from gateway.domain.receipt import Receipt
+from gateway.policy.fair_queue import FairQueue
+from gateway.policy.pace import Pace
+from gateway.ports import Provider, Timer
+
+MOST_AWAITING = 200_000  # in memory; the rest is found through the store
+MOST_REMEMBERED = 200_000
+
+
+class Lane:
+    """State of one provider in the heart.
+
+    Decisions are the dispatcher's and the receipts flow's.
+    """
+
+    __slots__ = (
+        "awaiting", "committing", "enabled", "id", "name", "pace", "parked", "paused", "pump_timer",
+        "queue", "remembered", "spec", "verdicts", "was_open", "wire",
+    )  # fmt: skip
+
+    def __init__(self, id: int, spec: ProviderSpec, wire: Provider) -> None:
+        self.id = id
+        self.name = spec.name
+        self.spec = spec
+        self.wire = wire
+        self.queue = FairQueue()
+        self.pace = Pace(spec.rate_per_s)
+        self.enabled = True  # still declared
+        self.paused = False  # by the operator
+        self.was_open = False
+        self.pump_timer: Timer | None = None
+        self.committing = 0  # attempts of a `hold` provider whose commit is under way
+        # Messages and parts by provider_message_id, oldest first.
+        self.awaiting: dict[str, Message | Part] = {}
+        # Receipts that came before their answer, by provider_message_id.
+        self.parked: dict[str, Receipt] = {}
+        # Ids whose final receipt was seen, oldest first: repeats are told from late ones.
+        self.remembered: dict[str, None] = {}
+        # Worst outcome so far of long messages whose parts are in flight, by message key.
+        self.verdicts: dict[int, Outcome] = {}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a message may be given to it: declared, not paused, connected."""
+        return self.enabled and not self.paused and self.wire.is_up()
+
+    def await_receipt(self, provider_message_id: str, target: Message | Part) -> None:
+        """Remembers whose receipt will carry this id."""
+        awaiting = self.awaiting
+        awaiting[provider_message_id] = target
+        if len(awaiting) > MOST_AWAITING:
+            for key in list(islice(awaiting, MOST_AWAITING // 20)):
+                entry = awaiting[key]
+                if not entry.changed:  # what is not on disk yet cannot be found there
+                    del awaiting[key]
+
+    def remember_final(self, provider_message_id: str) -> None:
+        """A final receipt was taken for this id."""
+        remembered = self.remembered
+        remembered[provider_message_id] = None
+        if len(remembered) > MOST_REMEMBERED:
+            for key in list(islice(remembered, MOST_REMEMBERED // 20)):
+                del remembered[key]
+
+    def forget(self, message: Message) -> None:
+        """Drops what is still awaited for a message that has ended."""
+        if message.parts is None:
+            if message.provider_message_id:
+                self.awaiting.pop(message.provider_message_id, None)
+            return
+        for part in message.parts:
+            if part.provider_message_id and part.state not in FINAL_STATES:
+                self.awaiting.pop(part.provider_message_id, None)

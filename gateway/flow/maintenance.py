@@ -1,0 +1,192 @@
+"""Housekeeping that no message triggers: validity, receipt windows, retention.
+
+Each service walks the store in small pages on the reading connections and changes messages through
+the same flows as traffic does, so memory and disk never disagree.
+"""
+
+import logging
+from heapq import heappop, heappush
+
+from gateway.domain.account import Account, Credential
+from gateway.domain.commit_group import StoredMessage
+from gateway.domain.errors import StoreUnavailable
+from gateway.domain.keys import EPOCH_MS, first_key_at
+from gateway.domain.lifecycle import MessageState
+from gateway.domain.message import Message
+from gateway.flow.backlog import Backlogs
+from gateway.flow.dispatcher import Dispatcher
+from gateway.flow.fates import Fates
+from gateway.flow.journal import Journal
+from gateway.flow.restore import restored
+from gateway.ports import Clock, MessageStore, Retention
+
+log = logging.getLogger("postern.maintenance")
+
+EXPIRY_S = 2.0
+RECEIPT_WINDOW_S = 30.0
+RETENTION_S = 300.0
+PAGE = 500
+PURGE_PAGE = 1000
+KEYS_AT_ONCE = first_key_at(EPOCH_MS + 3_600_000)  # an hour of keys per query
+
+
+class ReceiptWindows:
+    """How long each provider's receipts may take."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+
+    def of(self, provider_id: int | None) -> int:
+        """Window of one provider in milliseconds; the longest when it is not known any more."""
+        lane = self._dispatcher.lanes.get(provider_id or 0)
+        if lane is None:
+            return max(self._all(), default=0)
+        return lane.spec.receipt_window_s * 1000
+
+    def shortest_ms(self) -> int:
+        """The shortest window of all."""
+        return min(self._all(), default=0)
+
+    def _all(self) -> list[int]:
+        return [lane.spec.receipt_window_s * 1000 for lane in self._dispatcher.lanes.values()]
+
+
+class Maintenance:
+    """Services for the supervisor: `expire`, `close_receipt_windows`, `purge`."""
+
+    def __init__(
+        self,
+        store: MessageStore,
+        retention: Retention,
+        journal: Journal,
+        dispatcher: Dispatcher,
+        fates: Fates,
+        backlogs: Backlogs,
+        clock: Clock,
+        *,
+        accounts: dict[int, Account],
+        credentials: dict[int, Credential],
+        receipt_windows: "ReceiptWindows",
+        retention_s: int,
+    ) -> None:
+        self._store = store
+        self._retention = retention
+        self._journal = journal
+        self._dispatcher = dispatcher
+        self._fates = fates
+        self._backlogs = backlogs
+        self._clock = clock
+        self._accounts = accounts
+        self._credentials = credentials
+        self._receipt_windows = receipt_windows
+        self._retention_s = retention_s
+        # Keys up to here have been looked at for their receipt window.
+        self._looked_at = first_key_at(clock.now_ms() - retention_s * 1000)
+        self._unripe: list[tuple[int, int]] = []  # heap of (ripe at, key)
+
+    # -- validity --------------------------------------------------------------------------------
+
+    async def expire(self) -> None:
+        """Service: ends queued messages whose validity is over, wherever they wait."""
+        while True:
+            await self._clock.sleep(EXPIRY_S)
+            try:
+                await self.expire_once()
+            except StoreUnavailable:
+                continue
+
+    async def expire_once(self) -> None:
+        """One walk over what is queued and out of date."""
+        after = 0
+        while True:
+            stale = self._journal.uncommitted_keys()
+            rows = await self._store.expired(self._clock.now_ms(), after, PAGE)
+            for row in rows:
+                after = row.key
+                if row.key not in stale:
+                    self._expire_row(row)
+            if len(rows) < PAGE:
+                return
+
+    def _expire_row(self, row: StoredMessage) -> None:
+        message = self._backlogs.live.get(row.key)
+        if message is None:
+            if row.key in self._journal.uncommitted_keys():
+                return  # it left while the store was read
+            message = self._restored(row)
+        if message.state == MessageState.QUEUED and not message.in_flight:
+            self._dispatcher.expire(message)
+
+    # -- receipt windows -------------------------------------------------------------------------
+
+    async def close_receipt_windows(self) -> None:
+        """Service: messages whose receipt did not come in time end as `unknown`."""
+        while True:
+            try:
+                await self.close_receipt_windows_once()
+            except StoreUnavailable:
+                log.warning("receipt_windows.postponed")
+            await self._clock.sleep(RECEIPT_WINDOW_S)
+
+    async def close_receipt_windows_once(self) -> None:
+        """Looks once at every row that has just passed out of the shortest window.
+
+        Rows that were sent long after they were accepted are not ripe yet: they wait in a heap.
+        """
+        now_ms = self._clock.now_ms()
+        ripe_key = first_key_at(now_ms - self._receipt_windows.shortest_ms())
+        while self._looked_at < ripe_key:
+            upto = min(ripe_key, self._looked_at + KEYS_AT_ONCE)
+            rows = await self._store.in_flight(self._looked_at, upto, PAGE)
+            for row in rows:
+                self._close_window(row, now_ms)
+            self._looked_at = rows[-1].key if len(rows) == PAGE else upto
+        while self._unripe and self._unripe[0][0] <= now_ms:
+            _, key = heappop(self._unripe)
+            row_now = await self._store.message(key)
+            if row_now is not None:
+                self._close_window(row_now, now_ms)
+
+    def _close_window(self, row: StoredMessage, now_ms: int) -> None:
+        if row.state not in (MessageState.SENT, MessageState.ATTEMPTED):
+            return
+        ripe_at_ms = (row.sent_at_ms or row.due_at_ms) + self._receipt_windows.of(row.provider_id)
+        if ripe_at_ms > now_ms:
+            heappush(self._unripe, (ripe_at_ms, row.key))
+            return
+        if row.key in self._backlogs.live:
+            heappush(self._unripe, (now_ms + 60_000, row.key))
+            return
+        message = self._awaiting(row)
+        if message.state in (MessageState.SENT, MessageState.ATTEMPTED) and not message.changed:
+            self._fates.finish(message, MessageState.UNKNOWN, message.error)
+            lane = self._dispatcher.lanes.get(message.provider_id or 0)
+            if lane is not None:
+                lane.forget(message)
+
+    def _awaiting(self, row: StoredMessage) -> Message:
+        """The live object when a lane still waits with it, else the row restored."""
+        lane = self._dispatcher.lanes.get(row.provider_id or 0)
+        if lane is not None:
+            ids = [row.provider_message_id, *(part.provider_message_id for part in row.parts)]
+            for provider_message_id in ids:
+                target = lane.awaiting.get(provider_message_id or "")
+                if target is not None:
+                    return target if isinstance(target, Message) else target.message
+        return self._restored(row)
+
+    # -- retention -------------------------------------------------------------------------------
+
+    async def purge(self) -> None:
+        """Service: removes finished messages past their age, in small steps."""
+        while True:
+            await self._clock.sleep(RETENTION_S)
+            before = first_key_at(self._clock.now_ms() - self._retention_s * 1000)
+            try:
+                while await self._retention.purge_finished(before, PURGE_PAGE) == PURGE_PAGE:
+                    await self._clock.sleep(0.05)
+            except StoreUnavailable:
+                log.warning("purge.postponed")
+
+    def _restored(self, row: StoredMessage) -> Message:
+        return restored(row, self._accounts, self._credentials)

@@ -1,0 +1,88 @@
+"""Retention: what is finished and old goes, in small steps, and the sums stay checkable."""
+
+# ruff: noqa: S608 - statements are built from names and numbers of our own
+
+from gateway.domain.lifecycle import FIRST_FINAL, MoneyState, Notified
+from gateway.store.engine import Engine, Transaction
+
+# A message that is final and whose customer is owed nothing more.
+_FINISHED = f"state >= {FIRST_FINAL:d} AND notified <> {Notified.PENDING:d}"
+_LAST = (
+    "SELECT max(key) FROM (SELECT key FROM message"
+    f" WHERE key < ? AND {_FINISHED} ORDER BY key LIMIT ?) AS oldest"
+)
+# The ones found by _LAST are exactly the finished ones up to that key.
+_CHOSEN = f"key <= ? AND {_FINISHED}"
+_KEYS = f"SELECT key FROM message WHERE {_CHOSEN}"
+_ADD_TOTALS = (
+    "INSERT INTO purged_total (account_id, message_count, charged_micros)"
+    " SELECT account_id, count(*), CAST(sum(CASE WHEN money ="
+    f" {MoneyState.CHARGED:d} THEN charge_micros ELSE 0 END) AS bigint)"
+    f" FROM message WHERE {_CHOSEN} GROUP BY account_id"
+    " ON CONFLICT (account_id) DO UPDATE SET"
+    " message_count = purged_total.message_count + excluded.message_count,"
+    " charged_micros = purged_total.charged_micros + excluded.charged_micros"
+)
+_COUNT_IN_BATCHES = (
+    "UPDATE batch SET purged_count = purged_count + gone.n FROM"
+    f" (SELECT batch_key, count(*) AS n FROM message WHERE {_CHOSEN} AND batch_key IS NOT NULL"
+    " GROUP BY batch_key) AS gone WHERE batch.key = gone.batch_key"
+)
+
+
+class Retention:
+    """`ports.Retention` and the housekeeping of the smaller tables."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def purge_finished(self, before_key: int, limit: int) -> int:
+        """Removes up to `limit` final messages with keys below `before_key`; how many it removed.
+
+        Their parts, events and webhook deliveries go with them, a batch with its last message.
+        Their charges stay as sums per account.  A message whose customer is still to be notified
+        stays.
+        """
+        async with self._engine.transaction() as transaction:
+            last = (await transaction.fetch(_LAST, before_key, limit))[0][0]
+            return 0 if last is None else await _purge_up_to(transaction, last)
+
+    async def purge_answers(self, before_ms: int, limit: int) -> int:
+        """Forgets up to `limit` stored answers of idempotent requests older than `before_ms`."""
+        async with self._engine.transaction() as transaction:
+            last = await transaction.fetch(
+                "SELECT max(at_ms) FROM (SELECT at_ms FROM idempotency WHERE at_ms < ?"
+                " ORDER BY at_ms LIMIT ?) AS oldest",
+                before_ms,
+                limit,
+            )
+            return await transaction.execute(
+                "DELETE FROM idempotency WHERE at_ms <= ?", last[0][0] or 0
+            )
+
+    async def purge_parked_receipts(self, before_ms: int, limit: int) -> int:
+        """Forgets up to `limit` receipts parked before `before_ms` whose message never came."""
+        async with self._engine.transaction() as transaction:
+            return await transaction.execute(
+                "DELETE FROM parked_receipt WHERE id IN (SELECT id FROM parked_receipt"
+                " WHERE at_ms < ? ORDER BY id LIMIT ?)",
+                before_ms,
+                limit,
+            )
+
+
+async def _purge_up_to(transaction: Transaction, last_key: int) -> int:
+    await transaction.execute(_ADD_TOTALS, last_key)
+    await transaction.execute(_COUNT_IN_BATCHES, last_key)
+    await transaction.execute(
+        "DELETE FROM batch WHERE purged_count >= message_count AND key IN"
+        f" (SELECT batch_key FROM message WHERE {_CHOSEN})",
+        last_key,
+    )
+    for table in ("part", "event", "webhook_delivery"):
+        await transaction.execute(
+            f"DELETE FROM {table} WHERE message_key <= ? AND message_key IN ({_KEYS})",
+            last_key,
+            last_key,
+        )
+    return await transaction.execute(f"DELETE FROM message WHERE {_CHOSEN}", last_key)

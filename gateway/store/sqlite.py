@@ -1,0 +1,321 @@
+"""SQLite: the store that needs nothing (WAL, `synchronous=FULL`, one writer thread).
+
+Three kinds of connection.  The *writer*'s thread runs commit groups and cold transactions.
+*Readers* (aiosqlite, read-only) answer queries and never wait for the writer.  The *checkpointer*
+moves the write-ahead log into the database every 250 ms of traffic, so that no commit pays for it;
+when the log outgrows its cap, it holds the writer's turn once and empties it.
+
+A commit is on disk when its frames are synced: one fdatasync per group.
+"""
+
+import asyncio
+import errno
+import fcntl
+import logging
+import os
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import aiosqlite
+
+from gateway.domain.commit_group import CommitGroup
+from gateway.domain.errors import GatewayError, StoreRejected, StoreUnavailable
+from gateway.ports import Clock
+from gateway.runtime.supervisor import Supervisor
+from gateway.store.engine import Done, Row
+from gateway.store.sqlite_group import CACHED_STATEMENTS, write_group
+from gateway.store.sqlite_thread import SqliteThread
+from gateway.store.turn import WriterTurn
+
+log = logging.getLogger("postern.store")
+
+OLDEST_SQLITE = (3, 37, 0)  # STRICT tables; UPDATE .. FROM and RETURNING came with 3.33 and 3.35
+READERS = 2
+CHECKPOINT_INTERVAL_S = 0.25
+WAL_LIMIT_BYTES = 64 * 1024 * 1024
+# A reader in a long query keeps the log from being emptied; ask again only after this long.
+FORCED_CHECKPOINT_INTERVAL_S = 5.0
+_FORCED_CHECKPOINT_WAIT_MS = 200
+_BUSY_TIMEOUT_MS = 5000  # for other programs that hold the file, such as a backup
+_WRITER_CACHE_KIB = 65_536
+
+# SQLite's words for a value it does not take; its other errors are the database's own trouble.
+_CONTENT_ERRORS = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
+
+
+class SqliteEngine:
+    """`Engine` on one database file, which is created when missing (mode 0600)."""
+
+    dialect = "sqlite"
+
+    def __init__(self, path: Path, *, clock: Clock, supervisor: Supervisor) -> None:
+        self._path = path
+        self._clock = clock
+        self._supervisor = supervisor
+        self._turn = WriterTurn()
+        self._writer = SqliteThread("store-writer", self._connect_writer)
+        self._checkpointer = SqliteThread("store-checkpointer", self._connect_checkpointer)
+        self._readers: list[aiosqlite.Connection] = []
+        self._idle_readers: asyncio.Queue[aiosqlite.Connection] = asyncio.LifoQueue()
+        self._checkpoints: asyncio.Task[None] | None = None
+        self._lock_fd = -1
+        self._is_open = False
+        self._writes = 0
+        self._page_bytes = 0
+        self._forced_after = 0.0
+
+    async def open(self) -> None:
+        """Locks the file against other daemons and opens its connections.
+
+        Raises:
+            StoreUnavailable: another daemon holds it, it cannot be opened, or SQLite is too old.
+        """
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            oldest = ".".join(map(str, OLDEST_SQLITE))
+            raise StoreUnavailable(
+                f"SQLite {sqlite3.sqlite_version} is too old: {oldest} or newer is needed"
+            )
+        self._lock_fd = _lock_out_others(self._path)
+        try:
+            await self._writer.start()
+            await self._checkpointer.start()
+            for _ in range(READERS):
+                await self._open_reader()
+        except BaseException as error:
+            await self._close_connections()
+            if isinstance(error, (sqlite3.Error, OSError)):
+                raise self._translated(error) from error
+            raise
+        self._is_open = True
+        self._checkpoints = self._supervisor.spawn(self._keep_checkpointing(), "store.checkpoint")
+
+    async def close(self) -> None:
+        """Ends the running group, then every connection.  Idempotent."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        if self._checkpoints is not None:
+            self._checkpoints.cancel()
+            await asyncio.wait([self._checkpoints])
+        await self._turn.acquire()  # for good: whoever waited before has had the writer
+        for reader in self._readers:
+            await reader.interrupt()
+        await self._close_connections()
+
+    def commit(self, group: CommitGroup, done: Done) -> None:
+        """`ports.CommitEngine.commit`."""
+        if not self._is_open:
+            self._clock.call_soon(done, group, StoreUnavailable("the store is closed"))
+            return
+        self._turn.take(partial(self._start_group, group, done))
+
+    async def fetch(self, sql: str, *params: object) -> list[Row]:
+        """Runs a query on a reader connection."""
+        if not self._is_open:
+            raise StoreUnavailable("the store is closed")
+        reader = await self._idle_readers.get()
+        try:
+            rows = await reader.execute_fetchall(sql, params)
+        except Exception as error:
+            raise self._translated(error) from error
+        finally:
+            self._idle_readers.put_nowait(reader)
+        return cast("list[Row]", rows)  # made by the default row factory: tuples
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator["SqliteTransaction"]:
+        """A cold transaction on the writer's thread."""
+        if not self._is_open:
+            raise StoreUnavailable("the store is closed")
+        transaction = SqliteTransaction(self)
+        await self._turn.acquire()
+        try:
+            await transaction.execute("BEGIN IMMEDIATE")
+            yield transaction
+            await transaction.execute("COMMIT")
+            self._writes += 1
+        except BaseException:
+            await self._writer.call(_roll_back)
+            raise
+        finally:
+            self._turn.release(cold=True)
+
+    async def run(self, sql: str, params: tuple[object, ...]) -> tuple[int, list[Row]]:
+        """One statement on the writer: rows changed and rows returned.  For `SqliteTransaction`."""
+
+        def job(connection: sqlite3.Connection) -> tuple[int, list[Row]]:
+            cursor = connection.execute(sql, params)
+            rows = cursor.fetchall()
+            return max(cursor.rowcount, 0), rows
+
+        try:
+            return await self._writer.call(job)
+        except Exception as error:
+            raise self._translated(error) from error
+
+    # --- groups ---------------------------------------------------------------------------------
+
+    def _start_group(self, group: CommitGroup, done: Done) -> None:
+        self._writer.post(partial(write_group, group), partial(self._end_group, group, done))
+
+    def _end_group(
+        self, group: CommitGroup, done: Done, _result: None, error: Exception | None
+    ) -> None:
+        self._writes += 1
+        self._turn.release(cold=False)
+        done(group, None if error is None else self._translated(error))
+
+    def _translated(self, error: Exception) -> GatewayError:
+        """What `error` means to the callers of a store."""
+        if isinstance(error, GatewayError):
+            return error
+        is_database_error = isinstance(error, (sqlite3.Error, OSError))
+        if is_database_error and not isinstance(error, _CONTENT_ERRORS):
+            return StoreUnavailable(f"{self._path} cannot be used now: {error}")
+        return StoreRejected(f"{self._path} refuses a row: {error!r}")
+
+    # --- checkpoints ----------------------------------------------------------------------------
+
+    async def _keep_checkpointing(self) -> None:
+        seen = self._writes
+        while True:
+            await self._clock.sleep(CHECKPOINT_INTERVAL_S)
+            if self._writes == seen:
+                continue
+            seen = self._writes
+            try:
+                await self.checkpoint()
+            except sqlite3.Error as error:
+                # The log keeps what the database lacks; the next round tries again.
+                fields = {"path": str(self._path), "reason": str(error)}
+                log.warning("store.checkpoint_failed", extra={"fields": fields})
+
+    async def checkpoint(self) -> None:
+        """Moves the log's pages into the database; empties the log when it is over its cap."""
+        pages = await self._checkpointer.call(_checkpoint_passively)
+        if pages * self._page_bytes <= WAL_LIMIT_BYTES:
+            return
+        if self._clock.monotonic() < self._forced_after:
+            return
+        self._forced_after = self._clock.monotonic() + FORCED_CHECKPOINT_INTERVAL_S
+        await self._turn.acquire()
+        try:
+            await self._checkpointer.call(_truncate_log)
+        finally:
+            self._turn.release(cold=True)
+
+    # --- connections ----------------------------------------------------------------------------
+
+    def _connect_writer(self) -> sqlite3.Connection:
+        # Made here so that no one else can read it; the log files inherit its mode.
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        connection = sqlite3.connect(
+            self._path, isolation_level=None, cached_statements=CACHED_STATEMENTS
+        )
+        try:
+            self._prepare_writer(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare_writer(self, connection: sqlite3.Connection) -> None:
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        if mode != "wal":
+            raise StoreUnavailable(
+                f"{self._path} cannot keep a write-ahead log (journal mode {mode}); "
+                "put it on a local file system"
+            )
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
+        self._page_bytes = connection.execute("PRAGMA page_size").fetchone()[0]
+
+    def _connect_checkpointer(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None)
+        connection.execute(f"PRAGMA busy_timeout = {_FORCED_CHECKPOINT_WAIT_MS}")
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    async def _open_reader(self) -> None:
+        reader = await aiosqlite.connect(
+            f"{self._path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
+        )
+        self._readers.append(reader)
+        self._idle_readers.put_nowait(reader)
+
+    async def _close_connections(self) -> None:
+        while self._readers:
+            reader = await self._idle_readers.get()
+            self._readers.remove(reader)
+            await reader.close()
+        await self._checkpointer.stop()
+        await self._writer.stop()
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
+
+
+class SqliteTransaction:
+    """`Transaction` on the writer's thread."""
+
+    __slots__ = ("_engine",)
+
+    def __init__(self, engine: SqliteEngine) -> None:
+        self._engine = engine
+
+    async def execute(self, sql: str, *params: object) -> int:
+        """Runs one statement; returns how many rows it changed."""
+        return (await self._engine.run(sql, params))[0]
+
+    async def fetch(self, sql: str, *params: object) -> list[Row]:
+        """Runs one query and returns its rows."""
+        return (await self._engine.run(sql, params))[1]
+
+
+def _lock_out_others(path: Path) -> int:
+    """Locks `<path>.lock` for as long as the returned descriptor is open (kill -9 frees it)."""
+    lock_path = Path(f"{path}.lock")
+    try:
+        fd = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreUnavailable(f"cannot open {lock_path}: {error.strerror}") from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(fd)
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            raise StoreUnavailable(
+                f"{path} is in use: another daemon holds {lock_path}; stop it first"
+            ) from error
+        raise StoreUnavailable(f"cannot lock {lock_path}: {error.strerror}") from error
+    return fd
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def _checkpoint_passively(connection: sqlite3.Connection) -> int:
+    """Never waits, never makes anyone wait.  Returns the pages in the log."""
+    pages: int = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
+    return pages
+
+
+def _truncate_log(connection: sqlite3.Connection) -> None:
+    busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    if busy:
+        log.info("store.log_kept", extra={"fields": {"reason": "a reader is in a long query"}})

@@ -1,0 +1,154 @@
+"""A commit group in SQLite: multi-row statements in power-of-two sizes.
+
+One statement for many rows crosses into C once; `executemany` releases and retakes the interpreter
+lock for every row and starves beside a busy event loop.  The sizes keep the number of different
+statements small enough for the connection's statement cache.  Runs on the writer thread.
+"""
+
+# ruff: noqa: S608 - statements are built from names of our own; values are parameters
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+from gateway.domain.commit_group import (
+    CommitGroup,
+    CreditChange,
+    IdempotencyRow,
+    MessageChange,
+    MessageEvent,
+    NewBatch,
+    NewMessage,
+    NewWebhookDelivery,
+    ParkedReceipt,
+    PartChange,
+)
+from gateway.store import group_checks
+from gateway.store.engine import Row
+
+_SIZES = tuple(1 << n for n in range(9, -1, -1))  # 512 ... 1
+# Every statement in every size, and room for the cold ones.
+CACHED_STATEMENTS = 256
+
+
+class MultiRow:
+    """One statement for any number of rows: `head`, the rows' placeholders, `tail`."""
+
+    __slots__ = ("_statements",)
+
+    def __init__(self, head: str, columns: int, tail: str = "") -> None:
+        row = f"({', '.join('?' * columns)})"
+        self._statements = tuple((n, f"{head} {', '.join([row] * n)}{tail}") for n in _SIZES)
+
+    def run(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> int:
+        """Executes it for `rows`; returns the number of rows changed."""
+        return sum(connection.execute(sql, values).rowcount for sql, values in self._cut(rows))
+
+    def fetch(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> list[Row]:
+        """Executes it for `rows`; returns what its RETURNING clause yields."""
+        returned: list[Row] = []
+        for sql, values in self._cut(rows):
+            returned += connection.execute(sql, values).fetchall()
+        return returned
+
+    def _cut(self, rows: Sequence[Row]) -> Iterator[tuple[str, list[object]]]:
+        at, end = 0, len(rows)
+        for size, sql in self._statements:
+            while end - at >= size:
+                yield sql, list(chain.from_iterable(rows[at : at + size]))
+                at += size
+
+
+def _insert(table: str, columns: Sequence[str], tail: str = "") -> MultiRow:
+    return MultiRow(f"INSERT INTO {table} ({', '.join(columns)}) VALUES", len(columns), tail)
+
+
+def _replace(table: str, columns: Sequence[str], key_columns: int) -> MultiRow:
+    keys, others = columns[:key_columns], columns[key_columns:]
+    assignments = ", ".join(f"{name} = excluded.{name}" for name in others)
+    return _insert(table, columns, f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {assignments}")
+
+
+# A VALUES list in FROM calls its columns column1, column2, ...
+_ASSIGNMENTS = ", ".join(
+    f"{name} = v.column{n}" for n, name in enumerate(MessageChange._fields, 1) if n > 2
+)
+_CHANGE_MESSAGE = MultiRow(
+    f"UPDATE message SET {_ASSIGNMENTS} FROM (VALUES",
+    len(MessageChange._fields),
+    ") AS v WHERE message.key = v.column1 AND message.state = v.column2",
+)
+_CHANGE_CREDIT = MultiRow(
+    "UPDATE account SET balance_micros = balance_micros + v.column2,"
+    " held_micros = held_micros + v.column3 FROM (VALUES",
+    len(CreditChange._fields),
+    ") AS v WHERE account.id = v.column1 AND (v.column4 = 0"
+    " OR balance_micros + v.column2 - held_micros - v.column3 >= limit_micros)"
+    " RETURNING account.id, balance_micros",
+)
+_INSERT_LEDGER = _insert("ledger", group_checks.LEDGER_COLUMNS)
+_INSERT_BATCH = _insert("batch", NewBatch._fields)
+_INSERT_MESSAGE = _insert("message", NewMessage._fields)
+_REPLACE_PART = _replace("part", PartChange._fields, 2)
+_INSERT_EVENT = _insert("event", MessageEvent._fields)
+_REPLACE_ANSWER = _replace("idempotency", IdempotencyRow._fields, 3)
+_PARK_RECEIPT = _insert("parked_receipt", ParkedReceipt._fields)
+_UNPARK_RECEIPT = MultiRow(
+    "DELETE FROM parked_receipt WHERE (provider_id, provider_message_id) IN (VALUES", 2, ")"
+)
+_INSERT_DELIVERY = _insert("webhook_delivery", NewWebhookDelivery._fields)
+
+
+def write_group(group: CommitGroup, connection: sqlite3.Connection) -> None:
+    """Writes `group` in one transaction, or nothing.
+
+    Raises:
+        CreditConflict: a guarded credit change would break a limit.
+        StoreRejected: money lines that do not belong together.
+        sqlite3.Error: as SQLite says; the engine translates it.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        _write_money(connection, group)
+        _write_messages(connection, group)
+        _write_rest(connection, group)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # SQLite itself rolls back when the disk is full
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _write_money(connection: sqlite3.Connection, group: CommitGroup) -> None:
+    balances: dict[int, int] = {}
+    if group.credit:
+        changes = group_checks.merged_credit(group.credit)
+        balances = dict(_CHANGE_CREDIT.fetch(connection, changes))
+        group_checks.check_credit_taken(changes, balances)
+    if group.ledger:
+        _INSERT_LEDGER.run(connection, group_checks.ledger_rows(group.ledger, balances))
+
+
+def _write_messages(connection: sqlite3.Connection, group: CommitGroup) -> None:
+    if group.new_batches:
+        _INSERT_BATCH.run(connection, group.new_batches)
+    if group.new_messages:
+        _INSERT_MESSAGE.run(connection, group.new_messages)
+    if group.message_changes:
+        changed = _CHANGE_MESSAGE.run(connection, group.message_changes)
+        group_checks.report_state_conflicts(group, changed)
+    if group.part_changes:
+        _REPLACE_PART.run(connection, group.part_changes)
+
+
+def _write_rest(connection: sqlite3.Connection, group: CommitGroup) -> None:
+    if group.events:
+        _INSERT_EVENT.run(connection, group.events)
+    if group.idempotency:
+        _REPLACE_ANSWER.run(connection, group.idempotency)
+    if group.parked_receipts:
+        _PARK_RECEIPT.run(connection, group.parked_receipts)
+    if group.matched_receipts:
+        _UNPARK_RECEIPT.run(connection, group.matched_receipts)
+    if group.new_webhook_deliveries:
+        _INSERT_DELIVERY.run(connection, group.new_webhook_deliveries)

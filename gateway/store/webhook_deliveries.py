@@ -1,0 +1,77 @@
+"""Webhook deliveries: notifications owed to customers' URLs until taken or given up."""
+
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import NamedTuple
+
+from gateway.store.engine import Engine
+
+
+class DeliveryState(IntEnum):
+    """Values are stored."""
+
+    DUE = 0
+    DONE = 1
+    ABANDONED = 2
+
+
+class WebhookDelivery(NamedTuple):
+    """A row of `webhook_delivery` that is DUE."""
+
+    id: int
+    message_key: int
+    account_id: int
+    url: str
+    due_at_ms: int
+    attempts: int
+
+
+class WebhookDeliveries:
+    """Commit groups make the rows; this tells what is due and records what became of it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def due(self, now_ms: int, limit: int) -> list[WebhookDelivery]:
+        """Deliveries whose time has come, the longest waiting first."""
+        rows = await self._engine.fetch(
+            "SELECT id, message_key, account_id, url, due_at_ms, attempts FROM webhook_delivery"
+            " WHERE state = 0 AND due_at_ms <= ? ORDER BY due_at_ms, id LIMIT ?",
+            now_ms,
+            limit,
+        )
+        return [WebhookDelivery(*row) for row in rows]
+
+    async def done(self, ids: Iterable[int]) -> None:
+        """The customers took these."""
+        async with self._engine.transaction() as transaction:
+            for id in ids:
+                await transaction.execute(
+                    "UPDATE webhook_delivery"
+                    " SET state = ?, attempts = attempts + 1, last_error = ''"
+                    " WHERE id = ? AND state = 0",
+                    DeliveryState.DONE.value,
+                    id,
+                )
+
+    async def retry(self, delivery_id: int, due_at_ms: int, error: str) -> None:
+        """An attempt failed; the next is due at `due_at_ms`."""
+        async with self._engine.transaction() as transaction:
+            await transaction.execute(
+                "UPDATE webhook_delivery SET due_at_ms = ?, attempts = attempts + 1, last_error = ?"
+                " WHERE id = ? AND state = 0",
+                due_at_ms,
+                error,
+                delivery_id,
+            )
+
+    async def abandon(self, delivery_id: int, error: str) -> None:
+        """The last attempt failed."""
+        async with self._engine.transaction() as transaction:
+            await transaction.execute(
+                "UPDATE webhook_delivery SET state = ?, attempts = attempts + 1, last_error = ?"
+                " WHERE id = ? AND state = 0",
+                DeliveryState.ABANDONED.value,
+                error,
+                delivery_id,
+            )

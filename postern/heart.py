@@ -1,0 +1,163 @@
+"""Builds the heart: every flow joined to its neighbours, in reading order of a message's way."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from conf.settings import Settings
+from gateway.domain.commit_group import StoredMessage
+from gateway.domain.keys import KeyMaker, PublicIds
+from gateway.domain.message import Message
+from gateway.flow.admission import Admission
+from gateway.flow.backlog import Backlogs
+from gateway.flow.directory import AccountDirectory
+from gateway.flow.dispatcher import Dispatcher
+from gateway.flow.fates import Fates
+from gateway.flow.journal import Journal
+from gateway.flow.maintenance import Maintenance, ReceiptWindows
+from gateway.flow.notifications import Notifications
+from gateway.flow.passwords import Passwords
+from gateway.flow.queries import Queries
+from gateway.flow.receipts import Receipts
+from gateway.flow.restore import restored
+from gateway.flow.switchboard import Switchboard
+from gateway.policy.numbering import NumberPlan
+from gateway.ports import Clock
+from gateway.runtime.message_log import MessageLog
+from gateway.runtime.metrics import Counters
+from gateway.runtime.supervisor import Supervisor
+from gateway.store.store import Store
+
+SECRET_OCTETS = 32
+FOR_EVER_S = 100 * 365 * 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heart:
+    """The running flows and what they share."""
+
+    store: Store
+    clock: Clock
+    supervisor: Supervisor
+    counters: Counters
+    directory: AccountDirectory
+    passwords: Passwords
+    public_ids: PublicIds
+    switchboard: Switchboard
+    journal: Journal
+    message_log: MessageLog | None
+    fates: Fates
+    backlogs: Backlogs
+    dispatcher: Dispatcher
+    receipts: Receipts
+    notifications: Notifications
+    admission: Admission
+    queries: Queries
+    maintenance: Maintenance
+
+
+async def build_heart(
+    settings: Settings, store: Store, clock: Clock, supervisor: Supervisor
+) -> Heart:
+    """Joins the flows; nothing runs yet and nothing is loaded but keys and secrets.
+
+    Raises:
+        StoreUnavailable: the store cannot be read.
+        ConfigurationError: the store's secrets are sealed with another key.
+    """
+    counters = Counters()
+    passwords = Passwords(
+        await store.secrets.get_or_create("credential-digests", SECRET_OCTETS), _in_thread
+    )
+    directory = AccountDirectory(store.accounts, passwords, clock)
+    public_ids = PublicIds(await store.secrets.get_or_create("public-ids", SECRET_OCTETS))
+    switchboard = Switchboard(clock)
+    queue = settings.queue
+    journal = Journal(
+        store,
+        clock,
+        counters,
+        max_pending=queue.max_uncommitted,
+        first_group_id=clock.now_ms() << 20,
+    )
+    message_log = None
+    if settings.log.message_log is not None:
+        message_log = MessageLog(settings.log.message_log, clock, _in_thread)
+    fates = Fates(journal, clock, counters, message_log)
+
+    def admit(row: StoredMessage) -> Message:
+        message = restored(row, directory.accounts, directory.credentials)
+        clock.call_soon(dispatcher.readmitted, message)
+        return message
+
+    backlogs = Backlogs(
+        store.messages,
+        clock,
+        spawn=supervisor.spawn,
+        uncommitted_keys=journal.uncommitted_keys,
+        admit=admit,
+        most_in_memory=queue.max_ready,
+        most_overall=queue.max_in_memory,
+    )
+    dispatcher = Dispatcher(journal, fates, backlogs, switchboard, clock, counters, random.random)
+    known: dict[str, Any] = {
+        "spawn": supervisor.spawn,
+        "accounts": directory.accounts,
+        "credentials": directory.credentials,
+    }
+    receipts = Receipts(store.messages, journal, fates, backlogs, clock, counters, **known)
+    notifications = Notifications(store.messages, journal, fates, clock, counters, **known)
+    admission = Admission(
+        journal,
+        switchboard,
+        NumberPlan(),
+        KeyMaker(last_key=await store.messages.last_key()),
+        clock,
+        counters,
+        validity_s=queue.validity_s,
+    )
+    maintenance = Maintenance(
+        store.messages,
+        store.retention,
+        journal,
+        dispatcher,
+        fates,
+        backlogs,
+        clock,
+        accounts=directory.accounts,
+        credentials=directory.credentials,
+        receipt_windows=ReceiptWindows(dispatcher),
+        retention_s=settings.store.retention_days * 86_400 or FOR_EVER_S,
+    )
+    journal.on_accepted = dispatcher.accepted
+    journal.on_credit_conflict = lambda account_ids: supervisor.spawn(
+        directory.reload_balances(account_ids), name="reload-balances"
+    )
+    dispatcher.take_parked = receipts.take_parked
+    fates.offer_notification = notifications.offer
+    return Heart(
+        store=store,
+        clock=clock,
+        supervisor=supervisor,
+        counters=counters,
+        directory=directory,
+        passwords=passwords,
+        public_ids=public_ids,
+        switchboard=switchboard,
+        journal=journal,
+        message_log=message_log,
+        fates=fates,
+        backlogs=backlogs,
+        dispatcher=dispatcher,
+        receipts=receipts,
+        notifications=notifications,
+        admission=admission,
+        queries=Queries(store.messages, backlogs, clock),
+        maintenance=maintenance,
+    )
+
+
+def _in_thread(function: Callable[..., Any], *args: object) -> asyncio.Future[Any]:
+    return asyncio.get_running_loop().run_in_executor(None, function, *args)

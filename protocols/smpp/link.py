@@ -1,0 +1,225 @@
+"""The asyncio ring around a session: framing, timers, coalesced writes, bounds on both buffers.
+
+One Link per connection, of either role.  Everything is callbacks: a PDU costs no task and no
+future, and all PDUs written in one loop turn leave in one `transport.write`.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+from gateway.ports import Clock, Timer
+from protocols.smpp.codec import FrameError, encode_header, frame
+from protocols.smpp.constants import RESP, CommandId, CommandStatus
+from protocols.smpp.session import Action, Role, Session, State, Timers, Verdict
+
+log = logging.getLogger("postern.smpp")
+
+TICK_S = 1.0
+# A peer that does not read: above the first mark we give it nothing more, at the second we hang up.
+WRITE_HIGH_OCTETS = 1 << 20
+WRITE_LIMIT_OCTETS = 8 << 20
+
+_GENERIC_NACK = int(CommandId.GENERIC_NACK)
+_ENQUIRE_LINK = int(CommandId.ENQUIRE_LINK)
+_ENQUIRE_LINK_RESP = int(CommandId.ENQUIRE_LINK_RESP)
+
+Pdu = tuple[int, int, int, bytes]
+
+
+class Link(asyncio.Protocol):
+    """Common to ESME and SMSC; the subclasses handle requests, responses and the end.
+
+    `can_write` is False while the peer's side of the connection is full.
+    """
+
+    def __init__(self, role: Role, timers: Timers, clock: Clock) -> None:
+        self._role = role
+        self._timers = timers
+        self._clock = clock
+        self._rest = b""
+        self._out: list[bytes] = []
+        self._held: list[Pdu] = []  # PDUs read but not to be handled yet
+        self._is_holding = False
+        self._timer: Timer | None = None
+        self._transport: Any = None
+        self.session: Session
+        self.can_write = True
+        self.peer = ""
+        self.close_reason = ""
+
+    # -- to be given by the subclass -------------------------------------------------------------
+
+    def request_received(
+        self, command_id: int, sequence_number: int, body: bytes
+    ) -> None:  # pragma: no cover - abstract
+        """A request that the state allows, except enquire_link."""
+        raise NotImplementedError
+
+    def response_received(
+        self, command_id: int, command_status: int, sequence_number: int, body: bytes
+    ) -> None:  # pragma: no cover - abstract
+        """A response, generic_nack included, except enquire_link_resp."""
+        raise NotImplementedError
+
+    def swept(self, now: float) -> None:
+        """Once a second: time out what waits too long."""
+
+    def link_lost(self) -> None:
+        """The connection is gone; called once."""
+
+    def writable(self) -> None:
+        """`can_write` is True again."""
+
+    # -- asyncio.Protocol ------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection stands: the session begins OPEN."""
+        self._transport = transport
+        self.session = Session(self._role, self._timers, self._clock.monotonic())
+        peer = transport.get_extra_info("peername")
+        self.peer = f"{peer[0]}:{peer[1]}" if peer else "?"
+        self._transport.set_write_buffer_limits(high=WRITE_HIGH_OCTETS)
+        self._timer = self._clock.call_later(TICK_S, self._tick)
+
+    def data_received(self, data: bytes) -> None:
+        """Octets from the peer, any number of PDUs."""
+        self.session.heard(self._clock.monotonic())
+        if self._rest:
+            data = self._rest + data
+        try:
+            pdus, self._rest = frame(data)
+        except FrameError as error:
+            self._handle(error.pdus)
+            self.send(encode_header(_GENERIC_NACK, CommandStatus.RINVCMDLEN, error.sequence_number))
+            self.close(str(error))
+            return
+        self._handle(pdus)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection ended, by either side."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if exc is not None and not self.close_reason:
+            self.close_reason = str(exc) or type(exc).__name__
+        self.session.closed()
+        self._out.clear()
+        self._held.clear()
+        self.link_lost()
+
+    def pause_writing(self) -> None:
+        """The peer does not read as fast as we write."""
+        self.can_write = False
+
+    def resume_writing(self) -> None:
+        """The peer has caught up."""
+        self.can_write = True
+        self.writable()
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def hold(self) -> None:
+        """Stops handling and reading: what was read waits, the peer feels TCP's back-pressure."""
+        if not self._is_holding:
+            self._is_holding = True
+            self._transport.pause_reading()
+
+    def release(self) -> None:
+        """Goes on with what was held, then with reading."""
+        if not self._is_holding:
+            return
+        self._is_holding = False
+        held, self._held = self._held, []
+        self._handle(held)
+        if not self._is_holding and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _handle(self, pdus: list[Pdu]) -> None:
+        if self._is_holding:
+            self._held.extend(pdus)
+            return
+        session = self.session
+        for index, (command_id, command_status, sequence_number, body) in enumerate(pdus):
+            verdict = session.receive(command_id)
+            if verdict is Verdict.ACCEPT:
+                if command_id == _ENQUIRE_LINK:
+                    self.send(encode_header(_ENQUIRE_LINK_RESP, 0, sequence_number))
+                else:
+                    self.request_received(command_id, sequence_number, body)
+            elif verdict is Verdict.RESPONSE:
+                if command_id != _ENQUIRE_LINK_RESP:
+                    self.response_received(command_id, command_status, sequence_number, body)
+            else:
+                self._misplaced(verdict, command_id, sequence_number)
+            if self._is_holding:
+                self._held.extend(pdus[index + 1 :])
+                return
+
+    def _misplaced(self, verdict: Verdict, command_id: int, sequence_number: int) -> None:
+        if verdict is Verdict.WRONG_STATE:
+            self.send(encode_header(command_id | RESP, CommandStatus.RINVBNDSTS, sequence_number))
+        elif verdict is Verdict.ALREADY_BOUND:
+            self.send(encode_header(command_id | RESP, CommandStatus.RALYBND, sequence_number))
+        elif verdict is Verdict.UNKNOWN_COMMAND:
+            self.send(encode_header(_GENERIC_NACK, CommandStatus.RINVCMDID, sequence_number))
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def send(self, pdu: bytes) -> None:
+        """Queues one PDU; everything of this loop turn leaves together."""
+        out = self._out
+        if not out:
+            self._clock.call_soon(self._flush)
+        out.append(pdu)
+
+    def _flush(self) -> None:
+        out = self._out
+        if not out:
+            return
+        transport = self._transport
+        if not transport.is_closing():
+            transport.write(b"".join(out) if len(out) > 1 else out[0])
+            if not self.can_write and transport.get_write_buffer_size() > WRITE_LIMIT_OCTETS:
+                self.abort("the peer does not read")
+        out.clear()
+
+    # -- timers and the end ----------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        now = self._clock.monotonic()
+        self._timer = self._clock.call_later(TICK_S, self._tick)
+        self.swept(now)
+        action = self.session.next_action(now)
+        if action is None:
+            return
+        if action is Action.SEND_ENQUIRE_LINK:
+            self.send(encode_header(_ENQUIRE_LINK, 0, self.next_enquire_sequence()))
+        else:
+            self.close(action.name.lower())
+
+    def next_enquire_sequence(self) -> int:
+        """Sequence number for our own enquire_link or unbind."""
+        raise NotImplementedError  # pragma: no cover - abstract
+
+    def unbind(self) -> None:
+        """Asks the peer to end the session; the connection closes with its answer."""
+        if self.session.is_bound:
+            self.session.unbinding(self._clock.monotonic())
+            self.send(encode_header(CommandId.UNBIND, 0, self.next_enquire_sequence()))
+        elif self.session.state is not State.UNBINDING:
+            self.close("unbind")
+
+    def close(self, reason: str) -> None:
+        """Writes what is queued, then closes."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        self.close_reason = self.close_reason or reason
+        self._flush()
+        self._transport.close()
+
+    def abort(self, reason: str) -> None:
+        """Closes at once; what the peer has not read is lost."""
+        self.close_reason = self.close_reason or reason
+        if self._transport is not None:
+            self._transport.abort()

@@ -1,0 +1,308 @@
+"""The only translator between SMPP and the heart, in both directions; every table of it is here."""
+
+from gateway.domain.account import Credential, Door
+from gateway.domain.errors import RefusalCode
+from gateway.domain.fate import WORDS
+from gateway.domain.keys import key_time_ms
+from gateway.domain.lifecycle import MessageState, NotifyWhen
+from gateway.domain.message import Answer, Message, Opaque, Submission
+from gateway.domain.outcome import Deferred, Outcome, Refused
+from gateway.domain.receipt import Receipt
+from protocols.smpp import receipt_text
+from protocols.smpp.charset import decode
+from protocols.smpp.codec import (
+    PduError,
+    ShortMessage,
+    decode_tlvs,
+    encode_deliver_sm,
+    encode_tlv,
+    tlv,
+)
+from protocols.smpp.constants import (
+    ESM_RECEIPT,
+    ESM_UDHI,
+    REGISTERED_RECEIPT_MASK,
+    CommandStatus,
+    Npi,
+    Tag,
+    Ton,
+    WireState,
+)
+from protocols.smpp.times import decode_time
+
+# --- north: refusals ----------------------------------------------------------------------------
+
+_CS = CommandStatus
+REFUSAL_STATUS: dict[RefusalCode, CommandStatus] = {
+    RefusalCode.SENDER_NOT_ALLOWED: _CS.RINVSRCADR,
+    RefusalCode.SENDER_INVALID: _CS.RINVSRCADR,
+    RefusalCode.RECIPIENT_INVALID: _CS.RINVDSTADR,
+    RefusalCode.RECIPIENT_BLOCKED: _CS.RSUBMITFAIL,
+    RefusalCode.TEXT_INVALID: _CS.RSUBMITFAIL,
+    RefusalCode.TEXT_EMPTY: _CS.RINVMSGLEN,
+    RefusalCode.TEXT_TOO_LONG: _CS.RINVMSGLEN,
+    RefusalCode.SCHEDULE_INVALID: _CS.RINVSCHED,
+    RefusalCode.VALIDITY_INVALID: _CS.RINVEXPIRY,
+    RefusalCode.NO_ROUTE: _CS.RINVDSTADR,
+    RefusalCode.NO_PRICE: _CS.RINVDSTADR,
+    RefusalCode.NO_CREDIT: _CS.RSUBMITFAIL,
+    RefusalCode.RATE_EXCEEDED: _CS.RTHROTTLED,
+    RefusalCode.ACCOUNT_DISABLED: _CS.RSUBMITFAIL,
+    RefusalCode.IDEMPOTENCY_MISMATCH: _CS.RSUBMITFAIL,
+    RefusalCode.IDEMPOTENCY_RUNNING: _CS.RTHROTTLED,
+    RefusalCode.BUSY: _CS.RMSGQFUL,
+    RefusalCode.STOPPING: _CS.RSYSERR,
+    RefusalCode.STORE_UNAVAILABLE: _CS.RSYSERR,
+}
+
+# --- north: submit_sm ---------------------------------------------------------------------------
+
+_SAR_TAGS = (Tag.SAR_MSG_REF_NUM, Tag.SAR_TOTAL_SEGMENTS, Tag.SAR_SEGMENT_SEQNUM)
+_NOTIFY = (NotifyWhen.NEVER, NotifyWhen.ALWAYS, NotifyWhen.FAILURE, NotifyWhen.SUCCESS)
+MOST_PRIORITY = 3  # 5.2.14
+# priority_flag 0 is what everybody sends: it is our normal class, and bulk (0) stays below it.
+_PRIORITY = (1, 2, 3, 3)
+# A door note keeps how the customer wrote the addresses: four octets of TON and NPI, then a bit.
+_NOTE_PLUS = 1 << 32
+
+
+def submission(
+    sm: ShortMessage,
+    credential: Credential,
+    default_charset: str,
+    now_ms: int,
+    answer: Answer,
+    sequence_number: int,
+) -> Submission:
+    """What a submit_sm asks for (SMPP v3.4 4.4.1).
+
+    Raises:
+        PduError: RINVMSGLEN (both short_message and message_payload), RINVPRTFLG, RINVSCHED,
+            RINVEXPIRY, or RSUBMITFAIL (text that its data_coding does not have).
+    """
+    octets, tlvs = sm.short_message, sm.tlvs
+    is_segment = sm.esm_class & ESM_UDHI
+    if tlvs:
+        tags = dict(decode_tlvs(tlvs))
+        payload = tags.get(Tag.MESSAGE_PAYLOAD)
+        if payload is not None:
+            if octets:
+                raise PduError(_CS.RINVMSGLEN, "short_message and message_payload together")
+            octets = payload
+            tlvs = b"".join(
+                encode_tlv(t, v) for t, v in decode_tlvs(tlvs) if t != Tag.MESSAGE_PAYLOAD
+            )
+        is_segment = is_segment or any(tag in tags for tag in _SAR_TAGS)
+    text = None if is_segment else _text(octets, sm.data_coding, default_charset)
+    opaque = None
+    if text is None:
+        opaque = Opaque(octets, sm.data_coding, sm.esm_class & ESM_UDHI, tlvs)
+    if sm.priority_flag > MOST_PRIORITY:
+        raise PduError(_CS.RINVPRTFLG, f"priority_flag {sm.priority_flag}")
+    due_at_ms = expires_at_ms = 0
+    if sm.schedule_delivery_time:
+        due_at_ms = _time(sm.schedule_delivery_time, now_ms, _CS.RINVSCHED)
+    if sm.validity_period:
+        expires_at_ms = _time(sm.validity_period, now_ms, _CS.RINVEXPIRY)
+    destination = sm.destination_addr
+    note = (
+        sm.source_addr_ton | sm.source_addr_npi << 8 | sm.dest_addr_ton << 16
+        | sm.dest_addr_npi << 24
+    )  # fmt: skip
+    if destination[:1] == "+":
+        note |= _NOTE_PLUS
+    return Submission(
+        credential,
+        Door.SMPP,
+        sm.source_addr or credential.account.default_sender,
+        text,
+        answer,
+        sequence_number,
+        opaque=opaque,
+        notify_when=_NOTIFY[sm.registered_delivery & REGISTERED_RECEIPT_MASK],
+        priority=_PRIORITY[sm.priority_flag],
+        due_at_ms=due_at_ms,
+        expires_at_ms=expires_at_ms,
+        door_note=note,
+    )
+
+
+def _text(octets: bytes, data_coding: int, default_charset: str) -> str | None:
+    try:
+        return decode(octets, data_coding, default_charset)
+    except ValueError as error:
+        raise PduError(_CS.RSUBMITFAIL, str(error)) from None
+
+
+def _time(text: str, now_ms: int, status: CommandStatus) -> int:
+    try:
+        return decode_time(text, now_ms)
+    except ValueError as error:
+        raise PduError(status, str(error)) from None
+
+
+# --- north: the receipt for the customer ----------------------------------------------------------
+
+_RECEIPT_WORDS = {
+    state: (words.smpp_stat, encode_tlv(Tag.MESSAGE_STATE, bytes((words.smpp_message_state,))))
+    for state, words in WORDS.items()
+}
+_RECEIPTED_ID = int(Tag.RECEIPTED_MESSAGE_ID).to_bytes(2, "big")
+
+
+def encode_receipt(
+    message: Message, message_id: str, sequence_number: int, *, with_tlvs: bool
+) -> bytes:
+    """deliver_sm that tells a customer of a final fate (SMPP v3.4 4.6.1, Appendix B).
+
+    Addresses are the customer's own, exchanged; `message_id` is repeated letter for letter.
+    `with_tlvs` is off for peers older than v3.4 (3.4.1).
+    """
+    note = message.door_note
+    stat, state_tlv = _RECEIPT_WORDS[message.state]
+    parts = message.part_count
+    error = message.error
+    text = receipt_text.render(
+        message_id,
+        parts,
+        parts if message.state == MessageState.DELIVERED else 0,
+        key_time_ms(message.key),
+        message.final_at_ms,
+        stat,
+        error if len(error) == 3 and error.isalnum() and error.isascii() else "000",
+        message.text or "",
+    )
+    tlvs = b""
+    if with_tlvs:
+        id_octets = message_id.encode("ascii") + b"\0"
+        tlvs = b"%b%b%b%b" % (
+            _RECEIPTED_ID, len(id_octets).to_bytes(2, "big"), id_octets, state_tlv,
+        )  # fmt: skip
+    recipient = message.recipient.encode("ascii")
+    if note & _NOTE_PLUS:
+        recipient = b"+" + recipient
+    return encode_deliver_sm(
+        sequence_number,
+        note >> 16 & 0xFF,
+        note >> 24 & 0xFF,
+        recipient,
+        note & 0xFF,
+        note >> 8 & 0xFF,
+        message.sender.encode("latin-1"),
+        ESM_RECEIPT,
+        0,
+        text,
+        tlvs,
+    )
+
+
+# deliver_sm_resp: not now (trap 26), as opposed to a customer that has seen and refused it.
+POSTPONING = frozenset({_CS.RSYSERR, _CS.RMSGQFUL, _CS.RTHROTTLED, _CS.RX_T_APPN})
+
+# --- south: addresses -----------------------------------------------------------------------------
+
+_LONGEST_SHORT_CODE = 8
+
+
+def source_ton_npi(sender: str) -> tuple[int, int]:
+    """TON and NPI that fit a sender: alphanumeric, short code, or international number."""
+    digits = sender.removeprefix("+")
+    if not (digits.isascii() and digits.isdigit()):
+        return Ton.ALPHANUMERIC, Npi.UNKNOWN
+    if len(digits) <= _LONGEST_SHORT_CODE and digits == sender:
+        return Ton.NETWORK_SPECIFIC, Npi.UNKNOWN
+    return Ton.INTERNATIONAL, Npi.ISDN
+
+
+# --- south: outcomes ------------------------------------------------------------------------------
+
+_THROTTLED = frozenset({_CS.RTHROTTLED, _CS.RMSGQFUL})
+_DEFERRED = frozenset({_CS.RSYSERR, _CS.RX_T_APPN, _CS.RINVBNDSTS})
+_REFUSED_EVERYWHERE = frozenset({_CS.RINVDSTADR, _CS.RINVMSGLEN, _CS.RINVEXPIRY, _CS.RINVSCHED})
+
+
+def outcome(command_status: int) -> Outcome:
+    """What a command_status other than 0 in a submit_sm_resp or generic_nack means."""
+    error = f"{command_status:03x}" if command_status < 0x1000 else f"{command_status:08x}"
+    if command_status in _THROTTLED:
+        return Deferred(error, throttled=True)
+    if command_status in _DEFERRED:
+        return Deferred(error)
+    return Refused(error, everywhere=command_status in _REFUSED_EVERYWHERE)
+
+
+# --- south: receipts ------------------------------------------------------------------------------
+
+_S = MessageState
+_STATE_OF_STAT: dict[str, MessageState] = {
+    "DELIVRD": _S.DELIVERED, "DELIVERED": _S.DELIVERED,
+    "EXPIRED": _S.EXPIRED,
+    "DELETED": _S.CANCELLED,
+    "UNDELIV": _S.FAILED, "UNDELIVERABLE": _S.FAILED, "FAILED": _S.FAILED, "SKIPPED": _S.FAILED,
+    "REJECTD": _S.REJECTED, "REJECTED": _S.REJECTED,
+    "ACCEPTD": _S.SENT, "ACCEPTED": _S.SENT, "ACKED": _S.SENT, "ENROUTE": _S.SENT,
+    "BUFFRED": _S.SENT, "BUFFERED": _S.SENT, "BUFFERD": _S.SENT, "SCHEDULED": _S.SENT,
+    "UNKNOWN": _S.UNKNOWN,
+}  # fmt: skip
+_STATE_OF_VALUE: dict[int, MessageState] = {
+    WireState.ENROUTE: _S.SENT,
+    WireState.DELIVERED: _S.DELIVERED,
+    WireState.EXPIRED: _S.EXPIRED,
+    WireState.DELETED: _S.CANCELLED,
+    WireState.UNDELIVERABLE: _S.FAILED,
+    WireState.ACCEPTED: _S.SENT,
+    WireState.UNKNOWN: _S.UNKNOWN,
+    WireState.REJECTED: _S.REJECTED,
+}
+
+
+def receipt(sm: ShortMessage, id_mode: str) -> Receipt | None:
+    """The receipt in a deliver_sm, or None when it is something else.
+
+    The TLVs and the text are merged (traps 32, 36): receipted_message_id over `id`, `stat` over
+    message_state.  An unknown word is UNKNOWN, not failed.
+    """
+    octets, tlvs = sm.short_message, sm.tlvs
+    if not receipt_text.is_receipt(sm.esm_class, tlvs, octets):
+        return None
+    tags = dict(decode_tlvs(tlvs)) if tlvs else {}
+    if not octets:
+        octets = tags.get(Tag.MESSAGE_PAYLOAD, b"")
+    text = receipt_text.parse(octets)
+    id_tlv = tags.get(Tag.RECEIPTED_MESSAGE_ID)
+    message_id = id_tlv.rstrip(b"\0").decode("latin-1") if id_tlv else ""
+    state: MessageState | None = None
+    error, done_at_ms = "", 0
+    if text is not None:
+        message_id = message_id or text.id
+        state = _STATE_OF_STAT.get(text.stat, _S.UNKNOWN if text.stat else None)
+        error = text.err[:32]
+        if text.done_date:
+            done_at_ms = receipt_text.decode_date(text.done_date)
+    if state is None:
+        value = tags.get(Tag.MESSAGE_STATE, b"")
+        state = _STATE_OF_VALUE.get(value[0] if value else 0, _S.UNKNOWN)
+    if error.strip("0") == "":
+        error = ""
+    return Receipt(receipted_id(message_id, id_mode), state, error, done_at_ms)
+
+
+def receipted_id(message_id: str, id_mode: str) -> str:
+    """The id as submit_sm_resp wrote it, from the id as the receipt writes it (trap 32).
+
+    `id_mode`: "as_is"; "hex_to_dec" (the response is hex, the receipt decimal); "dec_to_hex" (the
+    other way round).  An id that is no number of its base stays as it is.
+    """
+    try:
+        if id_mode == "hex_to_dec":
+            return f"{int(message_id):x}"
+        if id_mode == "dec_to_hex":
+            return str(int(message_id, 16))
+    except ValueError:
+        pass
+    return message_id
+
+
+def payload_of(sm: ShortMessage) -> bytes:
+    """Octets of the user data, wherever they stand."""
+    return sm.short_message or tlv(sm.tlvs, Tag.MESSAGE_PAYLOAD) or b""

@@ -1,0 +1,413 @@
+"""South: a provider reached over a pool of binds, where we are the ESME.
+
+The pool keeps `binds` sessions alive (or pairs of transmitter and receiver), spreads parts over
+those that transmit, and takes receipts from any of them: correlation is per provider, never per
+socket.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from gateway.domain.message import Message
+from gateway.domain.outcome import Deferred, Outcome, Refused, Sent, Unknown
+from gateway.policy.retry import reconnect_delay_s
+from gateway.ports import Clock, ProviderSink
+from protocols.smpp import mapping
+from protocols.smpp.codec import (
+    PduError,
+    decode_message_id,
+    decode_sm,
+    encode_bind,
+    encode_deliver_sm_resp,
+    encode_header,
+)
+from protocols.smpp.constants import RESP, CommandId, CommandStatus
+from protocols.smpp.link import Link
+from protocols.smpp.segments import SegmentEncoder
+from protocols.smpp.session import Role, State, Timers
+from protocols.smpp.window import Window
+
+log = logging.getLogger("postern.smpp.provider")
+
+_SUBMIT_SM_RESP = int(CommandId.SUBMIT_SM_RESP)
+_TRANSMITTING = frozenset({State.BOUND_TX, State.BOUND_TRX})
+_BIND_COMMANDS = {
+    "transceiver": (CommandId.BIND_TRANSCEIVER,),
+    "transmitter+receiver": (CommandId.BIND_TRANSMITTER, CommandId.BIND_RECEIVER),
+}
+# Wrong credentials will not get better in a second: slow retry with an alarm (trap 17).
+_CREDENTIAL_ERRORS = frozenset({CommandStatus.RINVPASWD, CommandStatus.RINVSYSID})
+CREDENTIAL_RETRY_S = 30.0
+CONNECT_TIMEOUT_S = 10.0
+
+Item = Message | tuple[Message, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmppProviderOptions:
+    """Settings of one provider; times in seconds, `window` per bind."""
+
+    name: str
+    host: str
+    port: int
+    system_id: str
+    password: str = field(repr=False)
+    system_type: str = ""
+    binds: int = 1
+    bind_mode: str = "transceiver"
+    window: int = 10
+    response_timeout_s: float = 30.0
+    timers: Timers = field(default_factory=Timers)
+    charset: str = "gsm"
+    concatenation: str = "udh"
+    id_mode: str = "as_is"
+    receipts: str = "asked"
+    source_ton: int | None = None
+    source_npi: int | None = None
+    dest_ton: int | None = None
+    dest_npi: int | None = None
+
+
+class SmppProvider:
+    """`ports.Provider` over SMPP."""
+
+    def __init__(
+        self,
+        options: SmppProviderOptions,
+        sink: ProviderSink,
+        *,
+        clock: Clock,
+        spawn: Callable[..., asyncio.Task[None]],
+        draw: Callable[[], float],
+    ) -> None:
+        self.options = options
+        self.sink = sink
+        self.clock = clock
+        self.encoder = SegmentEncoder(
+            charset=options.charset,
+            concatenation=options.concatenation,
+            receipts=options.receipts,
+            source_ton=options.source_ton,
+            source_npi=options.source_npi,
+            dest_ton=options.dest_ton,
+            dest_npi=options.dest_npi,
+        )
+        self.whole_text = options.concatenation == "payload"
+        self._spawn = spawn
+        self._draw = draw
+        self._keepers: list[asyncio.Task[None]] = []
+        self._transmitters: list[ProviderLink] = []
+        self._links: set[ProviderLink] = set()
+        self._stopping = False
+        self._last_error = ""
+
+    # -- ports.Provider --------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Begins to connect; returns at once."""
+        for command_id in _BIND_COMMANDS[self.options.bind_mode]:
+            for n in range(self.options.binds):
+                name = f"bind-{self.options.name}-{command_id.name.lower()}-{n}"
+                self._keepers.append(self._spawn(self._keep_bound(command_id), name=name))
+
+    async def stop(self, deadline_s: float) -> None:
+        """Stops sending, waits for outstanding answers up to `deadline_s`, unbinds, closes."""
+        self._stopping = True
+        end = self.clock.monotonic() + deadline_s
+        while self.outstanding and self.clock.monotonic() < end:
+            await self.clock.sleep(0.02)
+        for link in list(self._links):
+            link.unbind()
+        while self._links and self.clock.monotonic() < end + 0.5:
+            await self.clock.sleep(0.02)
+        for link in list(self._links):
+            link.abort("the gateway stops")
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+
+    def is_up(self) -> bool:
+        """Whether a transmitting bind stands."""
+        return bool(self._transmitters) and not self._stopping
+
+    def room(self) -> int:
+        """Free window over all transmitting binds."""
+        if self._stopping:
+            return 0
+        return sum(link.window.room for link in self._transmitters if link.can_write)
+
+    def submit(self, message: Message, part: int) -> None:
+        """Sends part `part` on the bind with the most room."""
+        links = self._transmitters
+        if not links:
+            # The bind went down between room() and here.
+            self.clock.call_soon(self.sink.settled, message, part, Deferred("no bind"))
+            return
+        link = links[0] if len(links) == 1 else max(links, key=_room)
+        link.submit(message, part)
+
+    @property
+    def outstanding(self) -> int:
+        """submit_sm without an answer."""
+        return sum(len(link.window) for link in self._links)
+
+    def describe(self) -> Mapping[str, object]:
+        """Live state for the operator."""
+        return {
+            "wire": "smpp",
+            "address": f"{self.options.host}:{self.options.port}",
+            "binds": [
+                {
+                    "peer": link.peer,
+                    "state": link.session.state.name.lower(),
+                    "outstanding": len(link.window),
+                }
+                for link in self._links
+            ],
+            "last_error": self._last_error,
+        }
+
+    # -- the pool --------------------------------------------------------------------------------
+
+    async def _keep_bound(self, command_id: CommandId) -> None:
+        """Keeps one bind alive: connect, bind, wait for its end, back off, again."""
+        failures = 0
+        while not self._stopping:
+            link = await self._connect(command_id)
+            if link is not None:
+                if await link.ended:
+                    failures = 0
+                self._last_error = link.close_reason or self._last_error
+            failures += 1
+            if self._stopping:
+                return
+            delay_s = reconnect_delay_s(failures, self._draw())
+            if link is not None and link.bind_status in _CREDENTIAL_ERRORS:
+                delay_s = CREDENTIAL_RETRY_S
+            log.warning(
+                "provider.bind_down",
+                extra={
+                    "fields": {
+                        "provider": self.options.name,
+                        "reason": self._last_error,
+                        "retry_s": round(delay_s, 2),
+                    }
+                },
+            )
+            await self.clock.sleep(delay_s)
+
+    async def _connect(self, command_id: CommandId) -> "ProviderLink | None":
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                _, link = await loop.create_connection(
+                    lambda: ProviderLink(self, command_id), self.options.host, self.options.port
+                )
+        except (OSError, TimeoutError) as error:
+            self._last_error = f"cannot connect: {error or 'timed out'}"
+            return None
+        return link
+
+    def link_opened(self, link: "ProviderLink") -> None:
+        """The connection stands, not bound yet."""
+        self._links.add(link)
+
+    def link_bound(self, link: "ProviderLink") -> None:
+        """The bind was accepted."""
+        self._last_error = ""
+        log.info(
+            "provider.bound", extra={"fields": {"provider": self.options.name, "peer": link.peer}}
+        )
+        if link.session.state in _TRANSMITTING:
+            self._transmitters.append(link)
+            self.sink.room_changed()
+
+    def link_down(self, link: "ProviderLink") -> None:
+        """No more parts over this link."""
+        if link in self._transmitters:
+            self._transmitters.remove(link)
+            self.sink.room_changed()
+
+    def link_closed(self, link: "ProviderLink") -> None:
+        """The connection is gone."""
+        self._links.discard(link)
+        self.link_down(link)
+
+
+def _room(link: "ProviderLink") -> int:
+    return link.window.limit - len(link.window) if link.can_write else -1
+
+
+class ProviderLink(Link):
+    """One session with the provider's SMSC.
+
+    `ended` resolves when the connection is gone, with whether it had been bound.
+    """
+
+    def __init__(self, provider: SmppProvider, command_id: CommandId) -> None:
+        super().__init__(Role.ESME, provider.options.timers, provider.clock)
+        self._provider = provider
+        self._sink = provider.sink
+        self._command_id = command_id
+        self._timeout_s = provider.options.response_timeout_s
+        self._encoder = provider.encoder
+        self._was_bound = False
+        self.window: Window[Item] = Window(provider.options.window)
+        self.bind_status = 0
+        self.ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    # -- life ------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Binds at once."""
+        super().connection_made(transport)
+        self._provider.link_opened(self)
+        options = self._provider.options
+        self.session.binding()
+        self.send(
+            encode_bind(
+                self._command_id,
+                self.window.next_sequence(),
+                options.system_id,
+                options.password,
+                options.system_type,
+            )
+        )
+
+    def link_lost(self) -> None:
+        """What was on its way has an unknown outcome."""
+        self._provider.link_closed(self)
+        reason = self.close_reason or "the peer closed the connection"
+        for item in self.window.drain():
+            self._settle(item, Unknown(reason))
+        if not self.ended.done():
+            self.ended.set_result(self._was_bound)
+
+    def next_enquire_sequence(self) -> int:
+        """All our requests share one count."""
+        return self.window.next_sequence()
+
+    def unbind(self) -> None:
+        """No more parts, then unbind."""
+        self._provider.link_down(self)
+        super().unbind()
+
+    # -- sending ---------------------------------------------------------------------------------
+
+    def submit(self, message: Message, part: int) -> None:
+        """Encodes and sends one part; what cannot be put on this wire is refused."""
+        window = self.window
+        sequence_number = window.next_sequence()
+        now = self._clock.monotonic()
+        try:
+            pdu = self._encoder.encode(message, part, sequence_number, self._clock)
+        except ValueError as error:
+            self._clock.call_soon(self._sink.settled, message, part, Refused(f"encoding: {error}"))
+            return
+        item: Item = message if part == 0 and message.parts is None else (message, part)
+        window.offer(sequence_number, item, now + self._timeout_s)
+        self.send(pdu)
+
+    def _settle(self, item: Item, outcome: Outcome) -> None:
+        if type(item) is tuple:
+            self._sink.settled(item[0], item[1], outcome)
+        else:
+            self._sink.settled(item, 0, outcome)  # type: ignore[arg-type]  # a Message: not a tuple
+
+    # -- what the SMSC answers -------------------------------------------------------------------
+
+    def response_received(
+        self, command_id: int, command_status: int, sequence_number: int, body: bytes
+    ) -> None:
+        """submit_sm_resp, generic_nack in its place, bind and unbind responses."""
+        if command_id == _SUBMIT_SM_RESP:
+            item = self.window.complete(sequence_number)
+            if item is None:
+                self._late(command_status, sequence_number, body)
+            elif command_status:
+                self._settle(item, mapping.outcome(command_status))
+            else:
+                self._settle(item, Sent(decode_message_id(body)))
+        elif command_id == self._command_id | RESP:
+            self._bind_answered(command_status)
+        elif command_id == CommandId.UNBIND_RESP:
+            self.close("unbind")
+        elif command_id == CommandId.GENERIC_NACK:
+            item = self.window.complete(sequence_number)
+            if item is not None:
+                self._settle(item, mapping.outcome(command_status))
+            elif self.session.state is State.BINDING:
+                self._bind_answered(command_status or CommandStatus.RBINDFAIL)
+
+    def _bind_answered(self, command_status: int) -> None:
+        self.bind_status = command_status
+        if command_status:
+            name = f"0x{command_status:08x}"
+            if command_status in set(CommandStatus):
+                name = f"ESME_{CommandStatus(command_status).name}"
+            self.session.bind_refused()
+            self.close(f"bind refused: {name}")
+            return
+        self._was_bound = True
+        self.session.bound(self._command_id)
+        self._provider.link_bound(self)
+
+    def _late(self, command_status: int, sequence_number: int, body: bytes) -> None:
+        """An answer after the time-out may still settle the Unknown (trap 12)."""
+        item = self.window.late(sequence_number)
+        if item is None:
+            return
+        message, part = item if isinstance(item, tuple) else (item, 0)
+        late: Outcome = Sent(decode_message_id(body))
+        if command_status:
+            late = mapping.outcome(command_status)
+        self._sink.late(message, part, late)
+
+    # -- what the SMSC asks ----------------------------------------------------------------------
+
+    def request_received(self, command_id: int, sequence_number: int, body: bytes) -> None:
+        """deliver_sm and unbind; the rest is not served."""
+        if command_id == CommandId.DELIVER_SM:
+            self._deliver_sm(sequence_number, body)
+        elif command_id == CommandId.UNBIND:
+            self._provider.link_down(self)
+            self.session.unbinding(self._clock.monotonic())
+            self.send(encode_header(CommandId.UNBIND_RESP, 0, sequence_number))
+            if not self.window:
+                self.close("the provider unbound")
+        else:
+            self.send(encode_header(command_id | RESP, CommandStatus.RINVCMDID, sequence_number))
+
+    def _deliver_sm(self, sequence_number: int, body: bytes) -> None:
+        try:
+            sm = decode_sm(body)
+        except PduError as error:
+            self.send(encode_deliver_sm_resp(sequence_number, error.command_status))
+            return
+        receipt = mapping.receipt(sm, self._provider.options.id_mode)
+        if receipt is None:
+            # Messages from handsets have no owner here yet: say so, do not swallow them.
+            self.send(encode_deliver_sm_resp(sequence_number, CommandStatus.RX_R_APPN))
+            return
+        self._sink.receipt(receipt, self._receipt_stored, sequence_number)
+
+    def _receipt_stored(self, token: object, is_stored: bool) -> None:
+        sequence_number: int = token  # type: ignore[assignment]  # our own, from _deliver_sm
+        status = CommandStatus.ROK if is_stored else CommandStatus.RX_T_APPN
+        if self.session.state is not State.CLOSED:
+            self.send(encode_deliver_sm_resp(sequence_number, status))
+
+    # -- time ------------------------------------------------------------------------------------
+
+    def swept(self, now: float) -> None:
+        """Requests without an answer: neither sent nor failed."""
+        for item in self.window.expire(now):
+            self._settle(item, Unknown("no answer in time"))
+        if self.session.state is State.UNBINDING and not self.window:
+            self.close("unbind")
+
+    def writable(self) -> None:
+        """The provider reads again."""
+        self._sink.room_changed()
