@@ -1,1 +1,1 @@
-"""The project's own measurements: `postern bench` and `make bench`.  Method: docs/performance.md."""
+"""The project's own measurements, behind `postern bench`.  Method: docs/performance.md."""

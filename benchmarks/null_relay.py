@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import re
 import struct
+from typing import cast
 
 import uvloop
 
@@ -44,8 +45,7 @@ class _Stream(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows the type
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         if self._rest:
@@ -58,20 +58,14 @@ class _Stream(asyncio.Protocol):
             end = start + length
             if end > size:
                 break
-            self.pdu_received(command_id, command_status, sequence_number, data, start + 16, end)
+            self.pdu_received(command_id, command_status, sequence_number, data[start + 16 : end])
             start = end
         self._rest = data[start:]
 
     def pdu_received(
-        self,
-        command_id: int,
-        command_status: int,
-        sequence_number: int,
-        data: bytes,
-        start: int,
-        end: int,
+        self, command_id: int, command_status: int, sequence_number: int, body: bytes
     ) -> None:
-        """One PDU; its body is `data[start:end]`."""
+        """One PDU."""
         raise NotImplementedError
 
     def send(self, pdu: bytes) -> None:
@@ -95,21 +89,16 @@ class Upstream(_Stream):
         self.bound: asyncio.Future[int] = self._loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Binds at once."""
         super().connection_made(transport)
         self.send(_HEADER.pack(16 + len(_BIND_BODY), _BIND_TRANSCEIVER, 0, 1) + _BIND_BODY)
 
     def pdu_received(
-        self,
-        command_id: int,
-        command_status: int,
-        sequence_number: int,
-        data: bytes,
-        start: int,
-        end: int,
+        self, command_id: int, command_status: int, sequence_number: int, body: bytes
     ) -> None:
+        """Hands an answer back under the sequence_number of its asker."""
         if command_id == _SUBMIT_SM_RESP:
             customer, theirs = self.pending.pop(sequence_number)
-            body = data[start:end]
             header = _HEADER.pack(16 + len(body), _SUBMIT_SM_RESP, command_status, theirs)
             customer.send(header + body)
         elif command_id == _BIND_TRANSCEIVER_RESP:
@@ -126,29 +115,24 @@ class Customer(_Stream):
         self._upstream = upstream
 
     def pdu_received(
-        self,
-        command_id: int,
-        command_status: int,
-        sequence_number: int,
-        data: bytes,
-        start: int,
-        end: int,
+        self, command_id: int, command_status: int, sequence_number: int, body: bytes
     ) -> None:
+        """Forwards a submit_sm; binds, unbind and enquire_link are granted."""
         if command_id == _SUBMIT_SM:
-            self._forward(sequence_number, data, start, end)
+            self._forward(sequence_number, body)
         elif command_id in _BINDS:
             self.send(_HEADER.pack(21, command_id | _RESP, 0, sequence_number) + b"null\0")
         elif command_id in (_ENQUIRE_LINK, _UNBIND):
             self.send(_HEADER.pack(16, command_id | _RESP, 0, sequence_number))
 
-    def _forward(self, sequence_number: int, data: bytes, start: int, end: int) -> None:
-        match = _SUBMIT_BODY.match(data, start, end)
+    def _forward(self, sequence_number: int, body: bytes) -> None:
+        match = _SUBMIT_BODY.match(body)
         if match is None:
             raise ValueError("the load sent a submit_sm that cannot be read")
         upstream = self._upstream
         ours = upstream.sequence_number = upstream.sequence_number + 1
         upstream.pending[ours] = (self, sequence_number)
-        body = _SUBMIT_FORMAT % (*match.groups(), data[match.end() : end])
+        body = _SUBMIT_FORMAT % (*match.groups(), body[match.end() :])
         upstream.send(_HEADER.pack(16 + len(body), _SUBMIT_SM, 0, ours) + body)
 
 

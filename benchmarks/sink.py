@@ -13,6 +13,7 @@ import struct
 import time
 from collections import deque
 from time import monotonic
+from typing import cast
 
 import uvloop
 
@@ -31,9 +32,7 @@ _BINDS = frozenset(
 )
 
 # Only what a receipt needs: addresses and registered_delivery (SMPP v3.4 4.4.1).
-_SUBMIT_BODY = re.compile(
-    rb"[^\0]*\0..([^\0]*)\0..([^\0]*)\0...[^\0]*\0[^\0]*\0(.)....", re.DOTALL
-)
+_SUBMIT_BODY = re.compile(rb"[^\0]*\0..([^\0]*)\0..([^\0]*)\0...[^\0]*\0[^\0]*\0(.)....", re.DOTALL)
 _RESPONSE = struct.Struct(">IIII8sx")  # message_id: 8 hexadecimal digits and a NUL
 _DELIVER_HEADER = struct.Struct(">IIII")
 _DELIVER_SM = int(CommandId.DELIVER_SM)
@@ -91,8 +90,7 @@ class SinkLink(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Nothing to say before the bind."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows the type
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         """Answers all that came, then sends receipts as far as the window goes, in one write."""
@@ -126,7 +124,7 @@ class SinkLink(asyncio.Protocol):
         source_addr, destination_addr, registered_delivery = match.groups()
         sink.destinations.add(destination_addr)
         message_id = b"%08x" % sink.submits
-        if sink.with_receipts and registered_delivery == b"\1":
+        if sink.with_receipts and registered_delivery != b"\0":
             self._waiting.append((message_id, source_addr, destination_addr))
         return _RESPONSE.pack(25, _SUBMIT_SM_RESP, 0, sequence_number, message_id)
 

@@ -91,10 +91,10 @@ def _moment(value: object) -> int:
         moment = value if value.tzinfo else value.replace(tzinfo=UTC)
     elif isinstance(value, date):
         moment = datetime.combine(value, time(tzinfo=UTC))
-    elif value == 0:  # the default
-        return 0
     else:
-        raise ValueError("must be a TOML date or date-time such as 2026-01-31")
+        raise ValueError(  # noqa: TRY004 - pydantic collects ValueError
+            "must be a TOML date or date-time such as 2026-01-31"
+        )
     return max(0, int(moment.timestamp() * 1000))
 
 

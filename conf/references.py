@@ -96,7 +96,7 @@ def _token_secrets(accounts: Iterable[Item[AccountSettings]]) -> Iterator[tuple[
 
 
 def _rate_identity(rate: RateSettings) -> Hashable:
-    return rate.channel, rate.prefix, rate.currency, rate.valid_from
+    return rate.channel, rate.prefix, rate.currency, rate.valid_from or 0
 
 
 def _objects(tables: Tables, name: str) -> Iterator[tuple[str, Tables]]:

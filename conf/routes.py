@@ -77,7 +77,7 @@ class RateSettings(Section):
     prefix: Prefix = ""
     price: Price
     currency: Currency = "EUR"
-    valid_from: Moment = 0
+    valid_from: Moment | None = None
 
     def spec(self) -> RateSpec:
         """What the heart asks for."""
@@ -86,5 +86,5 @@ class RateSettings(Section):
             prefix=self.prefix,
             price_micros=self.price,
             currency=self.currency,
-            valid_from_ms=self.valid_from,
+            valid_from_ms=self.valid_from or 0,
         )

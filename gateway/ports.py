@@ -244,13 +244,10 @@ class Retention(Protocol):
 class Notifier(Protocol):
     """A door that can tell customers of final fates on the link they came by: the SMPP server."""
 
-    def room(self, credential: Credential) -> int:
-        """Notifications the customer's links can take now; 0 when no receiving bind is there."""
+    def notify(self, message: Message) -> bool:
+        """Sends one if the customer's links have room; else False and nothing happened.
 
-    def notify(self, message: Message) -> None:
-        """Sends one; exactly one call of `NotificationSink` follows.
-
-        Never blocks, never raises.
+        After True exactly one call of `NotificationSink` follows.  Never blocks, never raises.
         """
 
 

@@ -112,6 +112,8 @@ class Daemon:
             await store.close()
             raise
         await self._recover()
+        if self._admin is not None:
+            self._admin.listening = True
         log.info("daemon.ready", extra={"fields": {"pid": os.getpid()}})
 
     async def run(self) -> None:
@@ -183,7 +185,7 @@ class Daemon:
     async def _listen(self, settings: Settings) -> None:
         heart, listen = self.heart, settings.listen
         if listen.admin is not None or listen.control is not None:
-            operations = LiveOperations(heart, self.south, self._smpp_connections)
+            operations = LiveOperations(heart, self._smpp_connections, self._addresses)
             self._admin = AdminServer(
                 operations=operations, counters=heart.counters, control_path=listen.control
             )
@@ -229,6 +231,15 @@ class Daemon:
 
     def _smpp_connections(self) -> list[dict[str, object]]:
         return [] if self._smpp is None else self._smpp.connections()
+
+    def _addresses(self) -> dict[str, str]:
+        """Where each door listens, for the operator; those that do not are left out."""
+        bound = {
+            "http": self.listeners.http,
+            "smpp": self.listeners.smpp,
+            "admin": self.listeners.admin,
+        }
+        return {name: str(address) for name, address in bound.items() if address is not None}
 
     def _rest_listener(self, settings: Settings, address: Address) -> HttpListener:
         heart = self.heart
@@ -299,6 +310,8 @@ class Daemon:
         end = self._clock.monotonic() + self._settings.drain.deadline_s
         log.info("daemon.stopping")
         heart.admission.stopping = True
+        if self._admin is not None:
+            self._admin.listening = False
         if self._smpp is not None:
             self._smpp.stop_listening()
         await self._within(end, self._journal_idle)
@@ -343,7 +356,10 @@ def check_template(item: HttpProviderSettings) -> list[tuple[str, str]]:
     return []
 
 
-async def _serve(settings: Settings, ready: Callable[[Daemon], Awaitable[None]] | None) -> None:
+async def run_daemon(
+    settings: Settings, ready: Callable[[Daemon], Awaitable[None]] | None = None
+) -> None:
+    """`serve` for a caller that has its own event loop."""
     daemon = Daemon(settings)
     loop = asyncio.get_running_loop()
     for stop_signal in (signal.SIGTERM, signal.SIGINT):
@@ -367,7 +383,7 @@ def serve(settings: Settings, ready: Callable[[Daemon], Awaitable[None]] | None 
     `ready(daemon)` is awaited once everything listens.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    uvloop.run(_serve(settings, ready))
+    uvloop.run(run_daemon(settings, ready))
 
 
 def settings_of(path: Path) -> Settings:

@@ -182,16 +182,18 @@ class NewWebhookDelivery(NamedTuple):
 
 
 class CommitGroup:
-    """One transaction.  The lists are in write order; the last two name nobody's rows but the store's.
+    """One transaction.
 
     `new_messages` and `new_batches` are the accepts; `members` are the same messages as live
-    objects, for the journal's own use after the commit.
+    objects, for the journal's own use.  `notified_keys` are messages whose customer has taken the
+    notification (notified PENDING becomes DONE): a mark of its own, because it is the last thing
+    that happens to nearly every message.  `matched_receipts` are (provider_id, id) to unpark.
     """
 
     __slots__ = (
         "credit", "events", "id", "idempotency", "ledger", "matched_receipts", "members",
-        "message_changes", "new_batches", "new_messages", "new_webhook_deliveries", "part_changes",
-        "parked_receipts",
+        "message_changes", "new_batches", "new_messages", "new_webhook_deliveries",
+        "notified_keys", "parked_receipts", "part_changes",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -201,12 +203,13 @@ class CommitGroup:
         self.new_batches: list[NewBatch] = []
         self.message_changes: list[MessageChange] = []
         self.part_changes: list[PartChange] = []
+        self.notified_keys: list[int] = []
         self.credit: list[CreditChange] = []
         self.ledger: list[LedgerLine] = []
         self.events: list[MessageEvent] = []
         self.idempotency: list[IdempotencyRow] = []
         self.parked_receipts: list[ParkedReceipt] = []
-        self.matched_receipts: list[tuple[int, str]] = []  # (provider_id, id) to unpark
+        self.matched_receipts: list[tuple[int, str]] = []
         self.new_webhook_deliveries: list[NewWebhookDelivery] = []
 
 

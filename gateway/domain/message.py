@@ -183,7 +183,6 @@ class Submission:
         text: str | None,
         answer: Answer,
         token: object = None,
-        *,
         opaque: Opaque | None = None,
         notify_when: NotifyWhen = NotifyWhen.ALWAYS,
         priority: int = DEFAULT_PRIORITY,

@@ -13,7 +13,7 @@ from gateway.domain.keys import KeyMaker, key_time_ms
 from gateway.domain.lifecycle import MoneyState
 from gateway.domain.message import Batch, Channel, Message, Submission
 from gateway.domain.route import Route
-from gateway.domain.sms_text import MAX_PARTS, Alphabet, is_plain, is_storable, measure
+from gateway.domain.sms_text import MAX_PARTS, Alphabet, is_storable, measure
 from gateway.flow.journal import Journal
 from gateway.flow.switchboard import Switchboard
 from gateway.policy.numbering import NumberPlan
@@ -21,7 +21,8 @@ from gateway.policy.throttle import take
 from gateway.ports import Clock
 from gateway.runtime.metrics import Counters
 
-_DOOR_NAMES = {door: door.name.lower() for door in Door}
+# By value: the hash of an enum member is a Python call, an index is not.
+_DOOR_NAMES = ["", *(door.name.lower() for door in Door)]
 MOST_SCHEDULE_AHEAD_MS = 366 * 86_400_000
 _C = RefusalCode
 
@@ -153,12 +154,12 @@ class Admission:
                 return Refusal(_C.SENDER_NOT_ALLOWED, "not an approved sender of the account")
             if not is_storable(sender):
                 return Refusal(_C.SENDER_INVALID, "U+0000 or a lone surrogate")
-        return self._refusal_of_times(submission)
+        if submission.due_at_ms or submission.expires_at_ms:
+            return self._refusal_of_times(submission)
+        return None
 
     def _refusal_of_times(self, submission: Submission) -> Refusal | None:
         due, expires = submission.due_at_ms, submission.expires_at_ms
-        if not due and not expires:
-            return None
         now_ms = self._clock.now_ms()
         if due > now_ms + MOST_SCHEDULE_AHEAD_MS:
             return Refusal(_C.SCHEDULE_INVALID, "more than a year ahead")
@@ -173,9 +174,10 @@ class Admission:
             return Alphabet.OPAQUE, 1
         if not text:
             return Refusal(_C.TEXT_EMPTY, "no text")
-        if not is_plain(text) and not is_storable(text):
-            return Refusal(_C.TEXT_INVALID, "U+0000 or a lone surrogate")
         measured = measure(text)
+        # The GSM alphabet has neither U+0000 nor surrogates.
+        if measured[0] != Alphabet.GSM7 and not is_storable(text):
+            return Refusal(_C.TEXT_INVALID, "U+0000 or a lone surrogate")
         if measured[1] > MAX_PARTS:
             return Refusal(_C.TEXT_TOO_LONG, f"{measured[1]} parts")
         return measured
@@ -189,11 +191,9 @@ class Admission:
 
     def _route_and_price(self, submission: Submission, digits: str) -> tuple[Route, int] | Refusal:
         account = submission.credential.account
-        board = self._switchboard
-        route = board.routes.find(Channel.SMS, account.id, submission.sender, digits)
+        route, price = self._switchboard.way(Channel.SMS, account, submission.sender, digits)
         if route is None:
             return Refusal(_C.NO_ROUTE, "no route covers the recipient")
-        price = board.tariff.price_micros("sms", account.currency, digits)
         if price is None:
             return Refusal(_C.NO_PRICE, f"no {account.currency} rate covers the recipient")
         return route, price
@@ -201,6 +201,8 @@ class Admission:
     def _throttle(self, credential: Credential, parts: int) -> Refusal | None:
         """Account and credential rates: parts per second, bursts of one second."""
         account = credential.account
+        if not account.rate_per_s and not credential.rate_per_s:
+            return None
         now = 0.0
         for owner in (account, credential):
             rate = owner.rate_per_s

@@ -226,8 +226,14 @@ class Dispatcher:
         else:
             message.in_flight = 0
             self._not_sent(lane, message, outcome)
-        if lane.queue.size:
-            self.pump(lane)
+        if lane.queue.size and not lane.pump_soon:
+            # Once for all the answers of this loop turn.
+            lane.pump_soon = True
+            self._clock.call_soon(self._pump_soon, lane)
+
+    def _pump_soon(self, lane: Lane) -> None:
+        lane.pump_soon = False
+        self.pump(lane)
 
     def _sent(self, lane: Lane, message: Message, provider_message_id: str) -> None:
         self._counters.parts_sent[lane.name] += 1

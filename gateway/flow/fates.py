@@ -24,7 +24,13 @@ from gateway.ports import Clock
 from gateway.runtime.message_log import MessageLog
 from gateway.runtime.metrics import Counters
 
-_WORD = {state: words.word for state, words in WORDS.items()}
+# Tables by state value: the hash of an enum member is a Python call, an index is not.
+_STATES = range(max(WORDS) + 1)
+_WORD = [WORDS[MessageState(s)].word if s in WORDS else "" for s in _STATES]
+_MOVES = [
+    frozenset(int(m) for m in MOVES[MessageState(s)]) if s in MOVES else frozenset()
+    for s in _STATES
+]
 
 
 class Fates:
@@ -61,7 +67,7 @@ class Fates:
             ValueError: the state machine has no such move (a defect of the caller).
         """
         before = message.state
-        if state not in MOVES[before]:
+        if state.value not in _MOVES[before]:
             raise ValueError(f"message {message.key} cannot go from {before.name} to {state.name}")
         message.state = state
         message.final_at_ms = self._clock.now_ms()
@@ -128,7 +134,7 @@ class Fates:
         """The answer goes back over the door the message came in by."""
         if message.door == Door.SMPP:
             message.notified = Notified.PENDING
-            self._journal.after_commit(self.offer_notification, message)
+            self._journal.also_after_commit(self.offer_notification, message)
             return
         urls = self.webhook_urls.get(message.account.id)
         if urls:
@@ -136,7 +142,7 @@ class Fates:
                 self._journal.owe_webhook(
                     NewWebhookDelivery(message.key, message.account.id, url, message.final_at_ms)
                 )
-            self._journal.after_commit(self.wake_webhooks, None)
+            self._journal.also_after_commit(self.wake_webhooks, None)
 
 
 def _line(message: Message, provider: str) -> str:

@@ -26,7 +26,8 @@ Accepted = tuple[Answer, object, Message | Batch]
 
 # Lists of a group that stand for themselves: they go where the rest of a split flight goes.
 _LOOSE_ROWS = (
-    "part_changes", "events", "parked_receipts", "matched_receipts", "new_webhook_deliveries",
+    "part_changes", "notified_keys", "events", "parked_receipts", "matched_receipts",
+    "new_webhook_deliveries",
 )  # fmt: skip
 
 

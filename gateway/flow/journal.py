@@ -90,9 +90,11 @@ class Journal:
     def uncommitted_keys(self) -> set[int]:
         """Keys of messages whose newest change is not on disk yet."""
         keys = {m.key for m in self._changed}
+        keys.update(self._open.group.notified_keys)
         for flight in (self._writing, *self._flights):
             if flight is not None:
                 keys.update(change[0] for change in flight.group.message_changes)
+                keys.update(flight.group.notified_keys)
         return keys
 
     # -- what flows append -----------------------------------------------------------------------
@@ -147,6 +149,17 @@ class Journal:
         if stored is not None:
             self._open.after.append((stored, token))
         self._force(1)
+
+    def mark_notified(self, message: Message) -> None:
+        """The customer has the notification; rides with the next commit."""
+        if message.changed:
+            return  # its row is written anyway
+        self._open.group.notified_keys.append(message.key)
+        self._touch()
+
+    def also_after_commit(self, stored: Stored, token: object) -> None:
+        """Calls `stored(token, True)` after the commit that something else in this turn forces."""
+        self._open.after.append((stored, token))
 
     def change_part(self, part: Part) -> None:
         """The part's new state rides with the next commit."""

@@ -25,8 +25,8 @@ class Lane:
     """
 
     __slots__ = (
-        "awaiting", "committing", "enabled", "id", "name", "pace", "parked", "paused", "pump_timer",
-        "queue", "remembered", "spec", "verdicts", "was_open", "wire",
+        "awaiting", "committing", "enabled", "id", "name", "pace", "parked", "paused", "pump_soon",
+        "pump_timer", "queue", "remembered", "spec", "verdicts", "was_open", "wire",
     )  # fmt: skip
 
     def __init__(self, id: int, spec: ProviderSpec, wire: Provider) -> None:
@@ -40,6 +40,7 @@ class Lane:
         self.paused = False  # by the operator
         self.was_open = False
         self.pump_timer: Timer | None = None
+        self.pump_soon = False
         self.committing = 0  # attempts of a `hold` provider whose commit is under way
         # Messages and parts by provider_message_id, oldest first.
         self.awaiting: dict[str, Message | Part] = {}

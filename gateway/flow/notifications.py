@@ -88,8 +88,14 @@ class Notifications:
             outbox.on_disk = True
             return
         outbox.keys.add(message.key)
-        outbox.messages.append(message)
-        self._pump(outbox)
+        notifier = self.notifier
+        if (
+            outbox.messages
+            or outbox.timer is not None
+            or notifier is None
+            or not notifier.notify(message)
+        ):
+            outbox.messages.append(message)
 
     def _outbox(self, credential: Credential) -> Outbox:
         outbox = self._outboxes.get(credential.id)
@@ -102,22 +108,16 @@ class Notifications:
         messages = outbox.messages
         if notifier is None or outbox.timer is not None:
             return
-        room = notifier.room(outbox.credential) if messages else 0
-        while room > 0 and messages:
-            message = messages.popleft()
+        while messages:
+            message = messages[0]
             if message.notified != Notified.PENDING:
-                continue  # a late answer settled it while it waited to be offered again
-            if self._is_out_of_date(message):
+                pass  # a late answer settled it while it waited to be offered again
+            elif self._is_out_of_date(message):
                 self._abandon(outbox, message)
-                continue
-            room -= 1
-            notifier.notify(message)
-        if (
-            not messages
-            and outbox.on_disk
-            and not outbox.reading
-            and notifier.room(outbox.credential) > 0
-        ):
+            elif not notifier.notify(message):
+                return
+            messages.popleft()
+        if outbox.on_disk and not outbox.reading:
             outbox.reading = True
             self._spawn(self._read(outbox), name=f"owed-{outbox.credential.name}")
 
@@ -127,7 +127,7 @@ class Notifications:
         """The customer has it."""
         self._counters.notifications["smpp", "delivered"] += 1
         message.notified = Notified.DONE
-        self._journal.change(message)
+        self._journal.mark_notified(message)
         self._settled(message)
 
     def postponed(self, message: Message, delay_s: float) -> None:

@@ -56,3 +56,8 @@ class Engine(Protocol):
         Groups and cold transactions take turns; keep the body short and wait for nothing but the
         transaction itself.
         """
+
+
+def placeholders(count: int) -> str:
+    """The inside of an IN list of `count` parameters."""
+    return ", ".join("?" * count)

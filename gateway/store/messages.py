@@ -17,7 +17,7 @@ from gateway.domain.commit_group import (
 )
 from gateway.domain.lifecycle import MessageState
 from gateway.domain.message import PRIORITIES, IdempotencyKey, StoredAnswer
-from gateway.store.engine import Engine, Row
+from gateway.store.engine import Engine, Row, placeholders
 
 # Content stands in the batch when the message has none of its own.
 _CONTENT = frozenset(NewBatch._fields) & {"text", "octets", "data_coding", "esm_class", "tlvs"}
@@ -56,15 +56,16 @@ _EXPIRED = (
     " ORDER BY m.key"
 )
 _IN_FLIGHT = (
-    f"{_SELECT} WHERE m.key IN (SELECT f.key FROM message f WHERE f.state IN (1, 2)"
-    " AND f.key > ? AND f.key <= ? ORDER BY f.key LIMIT ?) ORDER BY m.key"
+    f"{_SELECT} WHERE m.state IN (1, 2) AND m.key > ? AND m.key <= ? ORDER BY m.key LIMIT ?"
 )
+# Not final, or UNKNOWN.
+_MAY_MOVE = "(state < 10 OR state = 16)"
 _BY_PROVIDER_ID = (
-    f"{_SELECT} WHERE m.state IN (0, 1, 2, 16) AND m.key IN ("
-    "SELECT key FROM message WHERE state IN (0, 1, 2, 16) AND provider_message_id IS NOT NULL"
+    f"{_SELECT} WHERE (m.state < 10 OR m.state = 16) AND m.key IN ("
+    f"SELECT key FROM message WHERE {_MAY_MOVE} AND provider_message_id IS NOT NULL"
     " AND provider_id = ? AND provider_message_id IN ({ids})"
     " UNION SELECT message_key FROM part"
-    " WHERE state IN (0, 1, 2, 16) AND provider_message_id IS NOT NULL"
+    f" WHERE {_MAY_MOVE} AND provider_message_id IS NOT NULL"
     " AND provider_id = ? AND provider_message_id IN ({ids})) ORDER BY m.key"
 )
 _OWED = (
@@ -117,7 +118,7 @@ class Messages:
         """Rows (not final, or UNKNOWN) whose own or whose parts' provider id is one of `ids`."""
         if not ids:
             return []
-        sql = _BY_PROVIDER_ID.replace("{ids}", _placeholders(len(ids)))
+        sql = _BY_PROVIDER_ID.replace("{ids}", placeholders(len(ids)))
         return await self._read(sql, provider_id, *ids, provider_id, *ids)
 
     async def owed_notifications(
@@ -187,12 +188,8 @@ class Messages:
             slice_ = keys[at : at + _PARTS_AT_ONCE]
             sql = (
                 "SELECT message_key, n, provider_id, provider_message_id, state FROM part"
-                f" WHERE message_key IN ({_placeholders(len(slice_))}) ORDER BY message_key, n"
+                f" WHERE message_key IN ({placeholders(len(slice_))}) ORDER BY message_key, n"
             )
             for message_key, *part in await self._engine.fetch(sql, *slice_):
                 found.setdefault(message_key, []).append(StoredPart(*part))
         return {key: tuple(parts) for key, parts in found.items()}
-
-
-def _placeholders(count: int) -> str:
-    return ", ".join("?" * count)

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, cast
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import asyncpg
 from asyncpg import exceptions
@@ -116,24 +116,28 @@ def translated(error: Exception, place: str) -> GatewayError:
     if isinstance(error, GatewayError):
         return error
     if isinstance(error, TROUBLE) and not isinstance(error, _CONTENT_ERRORS):
-        return StoreUnavailable(f"{place} cannot be used now: {error or repr(error)}")
+        return StoreUnavailable(f"{place} cannot be used now: {str(error) or repr(error)}")
     return StoreRejected(f"{place} refuses a row: {error!r}")
 
 
 def place_of(dsn: str) -> str:
-    """Host and database of `dsn`, without user and password."""
-    parts = urlsplit(dsn)
-    host = parts.hostname or parse_qs(parts.query).get("host", ["localhost"])[0]
-    return f"postgresql://{host}{parts.path}"
+    """Host and database of `dsn`, without user and password, however they are written."""
+    address, _, query = dsn.partition("://")[2].rpartition("@")[2].partition("?")
+    host, _, database = address.partition("/")
+    host = host or parse_qs(query).get("host", ["localhost"])[0]
+    return f"postgresql://{host}/{database}"
 
 
 async def _opened(opening: Awaitable[Any], dsn: str) -> Any:
     try:
         return await opening
-    except exceptions.ClientConfigurationError as error:
-        raise ConfigurationError(f"the store's URL is not usable: {error}") from None
+    except ValueError:  # its text quotes the URL, which holds a password
+        raise ConfigurationError(
+            f"[store] url of {place_of(dsn)} cannot be understood: check host, port and database, "
+            "and write special characters of user and password as %XX"
+        ) from None
     except TROUBLE as error:
-        reason = f"cannot connect to {place_of(dsn)}: {error or repr(error)}"
+        reason = f"cannot connect to {place_of(dsn)}: {str(error) or repr(error)}"
         raise StoreUnavailable(reason) from error
 
 

@@ -75,6 +75,7 @@ _CHANGE_CREDIT = (
     " RETURNING account.id, account.balance_micros"
 )
 _REPLACE_PART = _replace("part", PartChange._fields, 2)
+_MARK_NOTIFIED = "UPDATE message SET notified = 2 WHERE notified = 1 AND key = ANY($1::bigint[])"
 _REPLACE_ANSWER = _replace("idempotency", IdempotencyRow._fields, 3)
 _UNPARK_RECEIPT = (
     "DELETE FROM parked_receipt USING"
@@ -119,6 +120,8 @@ async def _write_messages(connection: Connection, group: CommitGroup) -> None:
         group_checks.report_state_conflicts(group, changed_rows(status))
     if group.part_changes:
         await _execute(connection, _REPLACE_PART, group.part_changes)
+    if group.notified_keys:
+        await connection.execute(_MARK_NOTIFIED, group.notified_keys)
 
 
 async def _write_rest(connection: Connection, group: CommitGroup) -> None:

@@ -50,14 +50,12 @@ class Retention:
     async def purge_answers(self, before_ms: int, limit: int) -> int:
         """Forgets up to `limit` stored answers of idempotent requests older than `before_ms`."""
         async with self._engine.transaction() as transaction:
-            last = await transaction.fetch(
-                "SELECT max(at_ms) FROM (SELECT at_ms FROM idempotency WHERE at_ms < ?"
-                " ORDER BY at_ms LIMIT ?) AS oldest",
+            return await transaction.execute(
+                "DELETE FROM idempotency WHERE (account_id, endpoint, key_digest) IN"
+                " (SELECT account_id, endpoint, key_digest FROM idempotency"
+                " WHERE at_ms < ? ORDER BY at_ms LIMIT ?)",
                 before_ms,
                 limit,
-            )
-            return await transaction.execute(
-                "DELETE FROM idempotency WHERE at_ms <= ?", last[0][0] or 0
             )
 
     async def purge_parked_receipts(self, before_ms: int, limit: int) -> int:

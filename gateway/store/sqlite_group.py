@@ -90,6 +90,9 @@ _INSERT_LEDGER = _insert("ledger", group_checks.LEDGER_COLUMNS)
 _INSERT_BATCH = _insert("batch", NewBatch._fields)
 _INSERT_MESSAGE = _insert("message", NewMessage._fields)
 _REPLACE_PART = _replace("part", PartChange._fields, 2)
+_MARK_NOTIFIED = MultiRow(
+    "UPDATE message SET notified = 2 WHERE notified = 1 AND key IN (VALUES", 1, ")"
+)
 _INSERT_EVENT = _insert("event", MessageEvent._fields)
 _REPLACE_ANSWER = _replace("idempotency", IdempotencyRow._fields, 3)
 _PARK_RECEIPT = _insert("parked_receipt", ParkedReceipt._fields)
@@ -139,6 +142,8 @@ def _write_messages(connection: sqlite3.Connection, group: CommitGroup) -> None:
         group_checks.report_state_conflicts(group, changed)
     if group.part_changes:
         _REPLACE_PART.run(connection, group.part_changes)
+    if group.notified_keys:
+        _MARK_NOTIFIED.run(connection, [(key,) for key in group.notified_keys])
 
 
 def _write_rest(connection: sqlite3.Connection, group: CommitGroup) -> None:

@@ -1,10 +1,12 @@
 """Webhook deliveries: notifications owed to customers' URLs until taken or given up."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
-from gateway.store.engine import Engine
+from gateway.store.engine import Engine, placeholders
+
+_AT_ONCE = 500  # parameters in one statement
 
 
 class DeliveryState(IntEnum):
@@ -42,16 +44,16 @@ class WebhookDeliveries:
         )
         return [WebhookDelivery(*row) for row in rows]
 
-    async def done(self, ids: Iterable[int]) -> None:
+    async def done(self, ids: Sequence[int]) -> None:
         """The customers took these."""
         async with self._engine.transaction() as transaction:
-            for id in ids:
+            for at in range(0, len(ids), _AT_ONCE):
+                slice_ = ids[at : at + _AT_ONCE]
                 await transaction.execute(
                     "UPDATE webhook_delivery"
-                    " SET state = ?, attempts = attempts + 1, last_error = ''"
-                    " WHERE id = ? AND state = 0",
-                    DeliveryState.DONE.value,
-                    id,
+                    f" SET state = {DeliveryState.DONE:d}, attempts = attempts + 1, last_error = ''"  # noqa: S608 - placeholders
+                    f" WHERE state = 0 AND id IN ({placeholders(len(slice_))})",
+                    *slice_,
                 )
 
     async def retry(self, delivery_id: int, due_at_ms: int, error: str) -> None:

@@ -75,13 +75,13 @@ class Joiner:
         )  # fmt: skip
         return self._add_part(key, place, segment)
 
-    def _add_part(
-        self, key: Key, place: Concatenation, segment: Segment
-    ) -> JoinedMessage | None:
+    def _add_part(self, key: Key, place: Concatenation, segment: Segment) -> JoinedMessage | None:
         now = self._clock.monotonic()
         self._drop_old(now)
         incomplete = self._incomplete.get(key)
         if incomplete is None:
+            if len(self._incomplete) >= MOST_INCOMPLETE:
+                self._drop_oldest()
             incomplete = self._incomplete[key] = _Incomplete(now)
         segments = incomplete.segments
         segments[place.number] = segment
@@ -93,13 +93,12 @@ class Joiner:
 
     def _drop_old(self, now: float) -> None:
         waiting = self._incomplete
-        while waiting:
-            oldest = next(iter(waiting))
-            is_young = waiting[oldest].first_at + INCOMPLETE_KEPT_S > now
-            if is_young and len(waiting) < MOST_INCOMPLETE:
-                return
-            del waiting[oldest]
-            self.dropped += 1
+        while waiting and waiting[next(iter(waiting))].first_at + INCOMPLETE_KEPT_S <= now:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        del self._incomplete[next(iter(self._incomplete))]
+        self.dropped += 1
 
     def _text(self, segments: list[Segment]) -> str:
         """Octets are joined before they are read: a careless ESME cuts characters in two."""

@@ -3,11 +3,10 @@
 from collections import deque
 from typing import Protocol
 
+from postern.simulator.behaviour import Fate
 from protocols.smpp import receipt_text
 from protocols.smpp.codec import ShortMessage, encode_deliver_sm, encode_tlv
 from protocols.smpp.constants import ESM_RECEIPT, Tag, WireState
-
-from postern.simulator.behaviour import Fate
 
 # What a receipt says of each fate: `stat` of Appendix B, message_state of 5.2.28.
 _WORDS = {
@@ -29,9 +28,17 @@ class Receiver(Protocol):
 
 
 class PendingReceipt:
-    """A receipt that has not been acknowledged.  `origin` is the link that submitted the message."""
+    """A receipt that was not acknowledged yet.  `origin` is the link that submitted the message."""
 
-    __slots__ = ("_done_at_ms", "_fate", "_message_id", "_sm", "_submitted_at_ms", "_text", "origin")
+    __slots__ = (
+        "_done_at_ms",
+        "_fate",
+        "_message_id",
+        "_sm",
+        "_submitted_at_ms",
+        "_text",
+        "origin",
+    )
 
     def __init__(
         self,

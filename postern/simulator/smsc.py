@@ -8,6 +8,11 @@ import asyncio
 from itertools import count
 
 from gateway.ports import Clock
+from postern.simulator.behaviour import Answer, Behaviour, Fate, Judge, Plan
+from postern.simulator.inbox import Inbox
+from postern.simulator.joining import Joiner
+from postern.simulator.mailbox import Mailbox, PendingReceipt
+from postern.simulator.tally import Tally
 from protocols.smpp.codec import (
     PduError,
     ShortMessage,
@@ -30,12 +35,6 @@ from protocols.smpp.link import Link
 from protocols.smpp.mapping import POSTPONING
 from protocols.smpp.session import BIND_STATES, Role, State, Timers
 from protocols.smpp.window import Window
-
-from postern.simulator.behaviour import Answer, Behaviour, Fate, Judge, Plan
-from postern.simulator.inbox import Inbox
-from postern.simulator.joining import Joiner
-from postern.simulator.mailbox import Mailbox, PendingReceipt
-from postern.simulator.tally import Tally
 
 SYSTEM_ID = "simulator"
 MOST_CONNECTIONS = 1000
@@ -124,19 +123,22 @@ class SimulatedSmsc:
 
     # -- binds -----------------------------------------------------------------------------------
 
-    def bind_status(self, system_id: str, password: str) -> CommandStatus:
-        """ROK, or why the bind is refused."""
-        if self._system_id and system_id != self._system_id:
-            return CommandStatus.RINVSYSID
-        if self._password and password != self._password:
-            return CommandStatus.RINVPASWD
-        if system_id not in self._mailboxes and len(self._mailboxes) >= MOST_MAILBOXES:
-            return CommandStatus.RBINDFAIL
-        return CommandStatus.ROK
+    def admit(self, system_id: str, password: str) -> Mailbox:
+        """The mailbox of an ESME that may bind.
 
-    def mailbox(self, system_id: str) -> Mailbox:
-        """The mailbox of a system_id that `bind_status` let in."""
-        return self._mailboxes.setdefault(system_id, Mailbox())
+        Raises:
+            PduError: RINVSYSID, RINVPASWD, or RBINDFAIL when too many mailboxes are in use.
+        """
+        if self._system_id and system_id != self._system_id:
+            raise PduError(CommandStatus.RINVSYSID, "unknown system_id")
+        if self._password and password != self._password:
+            raise PduError(CommandStatus.RINVPASWD, "wrong password")
+        mailbox = self._mailboxes.get(system_id)
+        if mailbox is None:
+            if len(self._mailboxes) >= MOST_MAILBOXES:
+                raise PduError(CommandStatus.RBINDFAIL, "too many mailboxes")
+            mailbox = self._mailboxes[system_id] = Mailbox()
+        return mailbox
 
     def tidy(self, system_id: str) -> None:
         """Forgets a mailbox that nobody uses."""
@@ -147,40 +149,48 @@ class SimulatedSmsc:
 
     def submitted(self, link: "SmscLink", sequence_number: int, sm: ShortMessage) -> None:
         """Decides on one submit_sm and answers it, now or later."""
-        tally = self.tally
-        tally.submits += 1
+        self.tally.submits += 1
         if link.mailbox.owed >= MOST_OWED:
-            tally.throttled += 1
+            self.tally.throttled += 1
             link.answer(sequence_number, CommandStatus.RMSGQFUL)
             return
         plan = self._judge.judge(sm.destination_addr, self.clock.monotonic())
-        if plan.answer is Answer.THROTTLE:
-            tally.throttled += 1
-            link.answer(sequence_number, CommandStatus.RTHROTTLED)
-            return
-        if plan.answer is Answer.REJECT:
-            tally.rejected += 1
-            link.answer(sequence_number, self.behaviour.reject_status)
+        status = self._refusal_status(plan)
+        if status:
+            link.answer(sequence_number, status)
             return
         text = self._reached(link.system_id, sm)
         link.taken += 1
-        if link.taken == self.behaviour.drop_after:
-            tally.unanswered += 1
+        is_cut = link.taken == self.behaviour.drop_after
+        if is_cut:
             link.cut()
-            return
-        if plan.answer is Answer.SILENCE:
-            tally.unanswered += 1
-            return
-        tally.accepted += 1
-        number = next(self._numbers)
-        receipt = self._receipt(link, sm, text, number, plan)
-        message_id = self.behaviour.response_ids.render(number)
-        if self.behaviour.receipt_first:
-            self._send(receipt, 0.0)
-            link.answer(sequence_number, 0, message_id)
+        if is_cut or plan.answer is Answer.SILENCE:
+            self.tally.unanswered += 1
         else:
-            link.answer(sequence_number, 0, message_id)
-            self._send(receipt, self.behaviour.answer_delay_s + plan.receipt_delay_s)
+            self._accept(link, sequence_number, sm, text, plan)
+
+    def _refusal_status(self, plan: Plan) -> int:
+        if plan.answer is Answer.THROTTLE:
+            self.tally.throttled += 1
+            return CommandStatus.RTHROTTLED
+        if plan.answer is Answer.REJECT:
+            self.tally.rejected += 1
+            return self.behaviour.reject_status
+        return 0
+
+    def _accept(
+        self, link: "SmscLink", sequence_number: int, sm: ShortMessage, text: str, plan: Plan
+    ) -> None:
+        """Answers with an id and sends the receipt, in the scripted order."""
+        behaviour = self.behaviour
+        self.tally.accepted += 1
+        number = next(self._numbers)
+        if behaviour.receipt_first:
+            self._send_receipt(link, sm, text, number, plan, 0.0)
+        link.answer(sequence_number, 0, behaviour.response_ids.render(number))
+        if not behaviour.receipt_first:
+            delay_s = behaviour.answer_delay_s + plan.receipt_delay_s
+            self._send_receipt(link, sm, text, number, plan, delay_s)
 
     def _reached(self, system_id: str, sm: ShortMessage) -> str:
         """Puts a message into the inbox once it is whole; the text of a single part, or ""."""
@@ -196,28 +206,29 @@ class SimulatedSmsc:
         )
         return joined.text if joined.part_count == 1 else ""
 
-    def _receipt(
-        self, link: "SmscLink", sm: ShortMessage, text: str, number: int, plan: Plan
-    ) -> PendingReceipt | None:
-        """The receipt of an accepted message, None when none will come or none was asked for."""
+    def _send_receipt(
+        self,
+        link: "SmscLink",
+        sm: ShortMessage,
+        text: str,
+        number: int,
+        plan: Plan,
+        delay_s: float,
+    ) -> None:
+        """Sends the receipt, if there will be one and it was asked for."""
         fate = plan.fate
         if fate is None or fate not in _WANTED[sm.registered_delivery & REGISTERED_RECEIPT_MASK]:
-            return None
-        now_ms = self.clock.now_ms()
-        done_at_ms = now_ms + round(plan.receipt_delay_s * 1000)
-        message_id = self.behaviour.receipt_ids.render(number)
-        return PendingReceipt(link, link.mailbox, sm, text, message_id, fate, now_ms, done_at_ms)
-
-    def _send(self, receipt: PendingReceipt | None, delay_s: float) -> None:
-        if receipt is None:
             return
-        mailbox = receipt.mailbox
+        now_ms = self.clock.now_ms()
+        done_at_ms = now_ms + round(delay_s * 1000)
+        message_id = self.behaviour.receipt_ids.render(number)
+        receipt = PendingReceipt(link, sm, text, message_id, fate, now_ms, done_at_ms)
         for _ in range(1 + self.behaviour.duplicate_receipts):
-            mailbox.owed += 1
+            link.mailbox.owed += 1
             if delay_s > 0:
-                self.clock.call_later(delay_s, mailbox.put, receipt)
+                self.clock.call_later(delay_s, link.mailbox.put, receipt)
             else:
-                mailbox.put(receipt)
+                link.mailbox.put(receipt)
 
 
 class SmscLink(Link):
@@ -275,12 +286,9 @@ class SmscLink(Link):
     def _bind(self, command_id: int, sequence_number: int, body: bytes) -> None:
         try:
             bind = decode_bind(body)
-            status = self._smsc.bind_status(bind.system_id, bind.password)
-            if status:
-                raise PduError(status, "bind refused")
+            mailbox = self._smsc.admit(bind.system_id, bind.password)
         except PduError as error:
-            response = encode_header(command_id | RESP, error.command_status, sequence_number)
-            self.send(response)
+            self.send(encode_header(command_id | RESP, error.command_status, sequence_number))
             return
         self.session.bound(command_id)
         self._with_tlvs = bind.interface_version >= INTERFACE_VERSION
@@ -288,10 +296,10 @@ class SmscLink(Link):
         self.send(encode_bind_resp(command_id | RESP, sequence_number, 0, SYSTEM_ID, version))
         self._was_bound = True
         self.system_id = bind.system_id
-        self.mailbox = self._smsc.mailbox(bind.system_id)
-        self.mailbox.links += 1
+        self.mailbox = mailbox
+        mailbox.links += 1
         if self.session.state in _RECEIVING:
-            self.mailbox.join(self)
+            mailbox.join(self)
 
     def _submit_sm(self, sequence_number: int, body: bytes) -> None:
         try:

@@ -18,6 +18,7 @@ from gateway.domain.receipt import Receipt
 from gateway.ports import ProviderSink
 from protocols.http.bodies import read_body
 from protocols.http.template import HttpTemplate
+from protocols.http.template_receipt import ReceiptSpec
 
 BODY_LIMIT = 256 * 1024  # octets
 RETRY_AFTER_S = 5
@@ -44,27 +45,23 @@ def callback_routes(providers: Mapping[str, CallbackTarget]) -> list[web.RouteDe
     """
 
     async def take_receipts(request: web.Request) -> web.Response:
-        target = _authorised(providers, request)
+        target, spec = _authorised(providers, request)
         body = await read_body(request.clone(client_max_size=BODY_LIMIT))
         read = target.template.read_receipts(request.rel_url.raw_query_string, body)
         if read.unreadable:
-            log.warning(
-                "receipt.unreadable",
-                extra={
-                    "fields": {
-                        "provider": request.match_info["provider"],
-                        "unreadable": read.unreadable,
-                        "readable": len(read.receipts),
-                    }
-                },
-            )
+            fields = {
+                "provider": request.match_info["provider"],
+                "unreadable": read.unreadable,
+                "readable": len(read.receipts),
+            }
+            log.warning("receipt.unreadable", extra={"fields": fields})
             if not read.receipts:
-                raise web.HTTPBadRequest(text="no receipt could be read\n")
+                return web.Response(status=400, text="no receipt could be read\n")
         if not await _store(read.receipts, target.sink):
-            raise web.HTTPServiceUnavailable(
-                text="try again later\n", headers={"Retry-After": str(RETRY_AFTER_S)}
+            return web.Response(
+                status=503, text="try again later\n", headers={"Retry-After": str(RETRY_AFTER_S)}
             )
-        return _thanks(target)
+        return web.Response(status=spec.answer.status, text=spec.answer.body)
 
     path = "/callbacks/{provider}/{token}"
     return [
@@ -73,23 +70,19 @@ def callback_routes(providers: Mapping[str, CallbackTarget]) -> list[web.RouteDe
     ]
 
 
-def _authorised(providers: Mapping[str, CallbackTarget], request: web.Request) -> CallbackTarget:
+def _authorised(
+    providers: Mapping[str, CallbackTarget], request: web.Request
+) -> tuple[CallbackTarget, ReceiptSpec]:
     target = providers.get(request.match_info["provider"])
-    expected = target.template.receipt.token if target and target.template.receipt else ""
+    spec = target.template.receipt if target is not None else None
     # Compared even for an unknown provider, so that the time taken tells nothing.
     right = hmac.compare_digest(
-        request.match_info["token"].encode("utf-8", "surrogatepass"), expected.encode()
+        request.match_info["token"].encode("utf-8", "surrogatepass"),
+        spec.token.encode() if spec is not None else b"",
     )
-    if target is None or not expected or not right:
+    if target is None or spec is None or not right:
         raise web.HTTPNotFound
-    return target
-
-
-def _thanks(target: CallbackTarget) -> web.Response:
-    receipt = target.template.receipt
-    if receipt is None:  # a reload took the receipts away while this one was being stored
-        return web.Response(text="OK")
-    return web.Response(status=receipt.answer.status, text=receipt.answer.body)
+    return target, spec
 
 
 async def _store(receipts: Sequence[Receipt], sink: ProviderSink) -> bool:

@@ -7,6 +7,7 @@ address, or a private address among public ones gives no way around it.  Redirec
 followed at all (`protocols.http.outgoing`).
 """
 
+import errno
 import ipaddress
 import socket
 from typing import Any
@@ -22,11 +23,11 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052 2.1: IPv4 in the last 32 bits
 
 
-class UrlRefused(ValueError):  # noqa: N818 - an outcome in words, not a fault
+class UrlRefused(ValueError):
     """A URL that may not be called; the text says why, in words for the customer."""
 
 
-class AddressRefused(OSError):  # noqa: N818 - an outcome in words, not a fault
+class AddressRefused(OSError):
     """The host resolved to an address that may not be connected to."""
 
 
@@ -94,7 +95,7 @@ class UrlGuard:
         """
         family, kind, protocol, _, target = info
         if not self.allows(ipaddress.ip_address(target[0].partition("%")[0])):
-            raise AddressRefused("the host's address is not a public one")
+            raise AddressRefused(errno.EACCES, "the host's address is not a public one")
         return socket.socket(family, kind, protocol)
 
 

@@ -17,11 +17,11 @@ CONNECT_TIMEOUT_S = 5.0
 KEEPALIVE_S = 4.0
 
 
-class NotSent(Exception):  # noqa: N818 - an outcome in words, not a fault
+class NotSent(Exception):
     """No connection was made: the request cannot have reached the peer."""
 
 
-class AnswerLost(Exception):  # noqa: N818 - an outcome in words, not a fault
+class AnswerLost(Exception):
     """The request may have reached the peer, and no complete answer came."""
 
 

@@ -2,8 +2,8 @@
 
 An answer is a success when its status is listed and, if a path is given, the value there is one of
 those listed.  Any other answer, and a success in which the id is not found, is looked up in the
-error rules, in their order; what no rule matches is judged by `_without_id` and `_by_status`.  Nothing
-here trusts the provider: any octets give an outcome.
+error rules, in their order; what no rule matches is judged by `_without_id` and `_by_status`.
+Nothing here trusts the provider: any octets give an outcome.
 """
 
 import re

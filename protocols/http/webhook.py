@@ -33,14 +33,28 @@ RETRY_WAITS_S = (10, 30, 120, 600, 1800, *([3600] * 23))
 log = logging.getLogger("postern.webhook")
 
 
-class WebhookDelivery(NamedTuple):
-    """One notification owed to one URL.  `attempts` counts those that failed."""
+class WebhookDelivery(Protocol):
+    """One notification owed to one URL; the store's row fits it."""
 
-    id: int
-    message_key: int
-    account_id: int
-    url: str
-    attempts: int
+    @property
+    def id(self) -> int:
+        """What the customer sees as `Postern-Delivery`."""
+
+    @property
+    def message_key(self) -> int:
+        """The message it is about."""
+
+    @property
+    def account_id(self) -> int:
+        """Whose message it is."""
+
+    @property
+    def url(self) -> str:
+        """Where it goes, as the customer wrote it."""
+
+    @property
+    def attempts(self) -> int:
+        """How many failed."""
 
 
 class WebhookDeliveries(Protocol):
@@ -52,10 +66,10 @@ class WebhookDeliveries(Protocol):
     async def done(self, ids: Sequence[int]) -> None:
         """The customer has them."""
 
-    async def retry(self, id: int, due_at_ms: int, error: str) -> None:
+    async def retry(self, delivery_id: int, due_at_ms: int, error: str) -> None:
         """It failed once more and is due again at `due_at_ms`."""
 
-    async def abandon(self, id: int, error: str) -> None:
+    async def abandon(self, delivery_id: int, error: str) -> None:
         """It will not be tried again."""
 
 
@@ -100,7 +114,6 @@ class WebhookNotifier:
         self._look = True  # read the store in the next round
         self._more = False  # the last read was full
         self._poll: Timer | None = None
-        self._session: OutgoingSession | None = None
 
     def wake(self) -> None:
         """Looks for due deliveries at once rather than at the next poll."""
@@ -109,7 +122,7 @@ class WebhookNotifier:
 
     async def run(self) -> None:
         """Delivers until cancelled; then notes what was delivered and drops what is on its way."""
-        self._session = OutgoingSession(
+        session = OutgoingSession(
             self._user_agent,
             timeout_s=TIMEOUT_S,
             connector=self._guard.connector(KEEPALIVE_S),
@@ -118,9 +131,12 @@ class WebhookNotifier:
             while True:
                 self._woken.clear()
                 await self._note()
-                if self._look or (self._more and self._queue.waiting < BATCH // 2):
+                self._start_waiting(session)
+                looking = self._look
+                while looking or self._wants_more():
+                    looking = False
                     await self._refill()
-                self._start_waiting(self._session)
+                    self._start_waiting(session)
                 await self._woken.wait()
         finally:
             if self._poll is not None:
@@ -128,7 +144,13 @@ class WebhookNotifier:
             for task in self._tasks:
                 task.cancel()
             await self._note()
-            await self._session.close()
+            await session.close()
+
+    def _wants_more(self) -> bool:
+        """Whether to read on at once: all that waits is held up by its host, and there is more."""
+        return (
+            self._more and len(self._tasks) < CONCURRENCY and len(self._queue.known) < KNOWN_LIMIT
+        )
 
     async def _refill(self) -> None:
         """Reads what is due.
@@ -136,7 +158,7 @@ class WebhookNotifier:
         A delivery is forgotten by `_note`, never while this reads: a row read before its fate was
         written is not taken for a new one.
         """
-        self._look = False
+        self._look = self._more = False
         if self._poll is not None:
             self._poll.cancel()
         self._poll = self._clock.call_later(POLL_S, self.wake)
@@ -173,6 +195,7 @@ class WebhookNotifier:
                 self._failed.append(failure)
         except StoreUnavailable:
             self._queue.known.discard(delivery.id)  # still due: the next poll finds it again
+            self._more = False
         finally:
             self._queue.release(host)
 
@@ -264,11 +287,10 @@ class _HostQueue:
     `known` holds the ids of all that wait, run, or whose fate is not yet in the store.
     """
 
-    __slots__ = ("_running", "_waiting", "known", "waiting")
+    __slots__ = ("_running", "_waiting", "known")
 
     def __init__(self) -> None:
         self.known: set[int] = set()
-        self.waiting = 0
         self._waiting: dict[str, deque[WebhookDelivery]] = {}  # in the order of their turns
         self._running: dict[str, int] = {}
 
@@ -277,7 +299,6 @@ class _HostQueue:
         if delivery.id not in self.known:
             self.known.add(delivery.id)
             self._waiting.setdefault(host, deque()).append(delivery)
-            self.waiting += 1
 
     def take(self) -> tuple[str, WebhookDelivery] | None:
         """The next delivery that may run now; `release` its host when it ended."""
@@ -285,7 +306,6 @@ class _HostQueue:
             running = self._running.get(host, 0)
             if running < PER_HOST:
                 self._running[host] = running + 1
-                self.waiting -= 1
                 delivery = queue.popleft()
                 del self._waiting[host]
                 if queue:

@@ -1,5 +1,8 @@
 """The only translator between SMPP and the heart, in both directions; every table of it is here."""
 
+import re
+from collections.abc import Callable
+
 from gateway.domain.account import Credential, Door
 from gateway.domain.errors import RefusalCode
 from gateway.domain.fate import WORDS
@@ -70,7 +73,7 @@ def submission(
     sm: ShortMessage,
     credential: Credential,
     default_charset: str,
-    now_ms: int,
+    now_ms: Callable[[], int],
     answer: Answer,
     sequence_number: int,
 ) -> Submission:
@@ -101,9 +104,9 @@ def submission(
         raise PduError(_CS.RINVPRTFLG, f"priority_flag {sm.priority_flag}")
     due_at_ms = expires_at_ms = 0
     if sm.schedule_delivery_time:
-        due_at_ms = _time(sm.schedule_delivery_time, now_ms, _CS.RINVSCHED)
+        due_at_ms = _time(sm.schedule_delivery_time, now_ms(), _CS.RINVSCHED)
     if sm.validity_period:
-        expires_at_ms = _time(sm.validity_period, now_ms, _CS.RINVEXPIRY)
+        expires_at_ms = _time(sm.validity_period, now_ms(), _CS.RINVEXPIRY)
     destination = sm.destination_addr
     note = (
         sm.source_addr_ton | sm.source_addr_npi << 8 | sm.dest_addr_ton << 16
@@ -118,12 +121,12 @@ def submission(
         text,
         answer,
         sequence_number,
-        opaque=opaque,
-        notify_when=_NOTIFY[sm.registered_delivery & REGISTERED_RECEIPT_MASK],
-        priority=_PRIORITY[sm.priority_flag],
-        due_at_ms=due_at_ms,
-        expires_at_ms=expires_at_ms,
-        door_note=note,
+        opaque,
+        _NOTIFY[sm.registered_delivery & REGISTERED_RECEIPT_MASK],
+        _PRIORITY[sm.priority_flag],
+        due_at_ms,
+        expires_at_ms,
+        note,
     )
 
 
@@ -143,15 +146,18 @@ def _time(text: str, now_ms: int, status: CommandStatus) -> int:
 
 # --- north: the receipt for the customer ----------------------------------------------------------
 
-_RECEIPT_WORDS = {
-    state: (words.smpp_stat, encode_tlv(Tag.MESSAGE_STATE, bytes((words.smpp_message_state,))))
-    for state, words in WORDS.items()
-}
+# By state value: (stat, message_state TLV).  An index costs less than the hash of an enum member.
+_RECEIPT_WORDS = [("", b"")] * (max(WORDS) + 1)
+for _state, _words in WORDS.items():
+    _RECEIPT_WORDS[_state] = (
+        _words.smpp_stat,
+        encode_tlv(Tag.MESSAGE_STATE, bytes((_words.smpp_message_state,))),
+    )
 _RECEIPTED_ID = int(Tag.RECEIPTED_MESSAGE_ID).to_bytes(2, "big")
 
 
 def encode_receipt(
-    message: Message, message_id: str, sequence_number: int, *, with_tlvs: bool
+    message: Message, message_id: bytes, sequence_number: int, *, with_tlvs: bool
 ) -> bytes:
     """deliver_sm that tells a customer of a final fate (SMPP v3.4 4.6.1, Appendix B).
 
@@ -163,7 +169,7 @@ def encode_receipt(
     parts = message.part_count
     error = message.error
     text = receipt_text.render(
-        message_id,
+        message_id.decode(),
         parts,
         parts if message.state == MessageState.DELIVERED else 0,
         key_time_ms(message.key),
@@ -174,10 +180,7 @@ def encode_receipt(
     )
     tlvs = b""
     if with_tlvs:
-        id_octets = message_id.encode("ascii") + b"\0"
-        tlvs = b"%b%b%b%b" % (
-            _RECEIPTED_ID, len(id_octets).to_bytes(2, "big"), id_octets, state_tlv,
-        )  # fmt: skip
+        tlvs = b"%b\0%c%b\0%b" % (_RECEIPTED_ID, len(message_id) + 1, message_id, state_tlv)
     recipient = message.recipient.encode("ascii")
     if note & _NOTE_PLUS:
         recipient = b"+" + recipient
@@ -256,6 +259,38 @@ _STATE_OF_VALUE: dict[int, MessageState] = {
 }
 
 
+# A whole deliver_sm body (4.6.1) with an Appendix B text as nearly everybody writes it, read as
+# Latin-1: sm_length, the text up to `err`, id, stat, err, and what follows.
+_USUAL_RECEIPT = re.compile(
+    r"[^\0]{0,5}\0..[^\0]{0,20}\0..[^\0]{0,20}\0\x04..\0\0....(.)"
+    r"(id:([^ \0]+) sub:\d* dlvrd:\d* submit date:\d* done date:\d* stat:([A-Z]+) err:(\w{0,32}) )"
+    r"(.*)",
+    re.DOTALL,
+)
+
+
+def usual_receipt(body: bytes, id_mode: str) -> Receipt | None:
+    """The receipt in the body of a deliver_sm when it has the usual form; None: decode it all.
+
+    One look instead of three: nine receipts of ten are of this form, and they are half the traffic.
+    """
+    match = _USUAL_RECEIPT.fullmatch(body.decode("latin-1"))
+    if match is None:
+        return None
+    length, head, message_id, stat, err, rest = match.groups()
+    state = _STATE_OF_STAT.get(stat)
+    tlv_length = len(head) + len(rest) - ord(length)
+    if state is None or tlv_length < 0 or ord(length) < len(head):
+        return None
+    if tlv_length and f"\0{chr(len(message_id) + 1)}{message_id}\0" not in rest[-tlv_length:]:
+        return None  # no receipted_message_id, or one that differs from the text
+    return Receipt(
+        message_id if id_mode == "as_is" else receipted_id(message_id, id_mode),
+        state,
+        "" if err == "000" else err,
+    )
+
+
 def receipt(sm: ShortMessage, id_mode: str) -> Receipt | None:
     """The receipt in a deliver_sm, or None when it is something else.
 
@@ -293,6 +328,8 @@ def receipted_id(message_id: str, id_mode: str) -> str:
     `id_mode`: "as_is"; "hex_to_dec" (the response is hex, the receipt decimal); "dec_to_hex" (the
     other way round).  An id that is no number of its base stays as it is.
     """
+    if id_mode == "as_is":
+        return message_id
     try:
         if id_mode == "hex_to_dec":
             return f"{int(message_id):x}"

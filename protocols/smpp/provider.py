@@ -253,6 +253,7 @@ class ProviderLink(Link):
         self._command_id = command_id
         self._timeout_s = provider.options.response_timeout_s
         self._encoder = provider.encoder
+        self._id_mode = provider.options.id_mode
         self._was_bound = False
         self.window: Window[Item] = Window(provider.options.window)
         self.bind_status = 0
@@ -381,12 +382,14 @@ class ProviderLink(Link):
             self.send(encode_header(command_id | RESP, CommandStatus.RINVCMDID, sequence_number))
 
     def _deliver_sm(self, sequence_number: int, body: bytes) -> None:
-        try:
-            sm = decode_sm(body)
-        except PduError as error:
-            self.send(encode_deliver_sm_resp(sequence_number, error.command_status))
-            return
-        receipt = mapping.receipt(sm, self._provider.options.id_mode)
+        id_mode = self._id_mode
+        receipt = mapping.usual_receipt(body, id_mode)
+        if receipt is None:
+            try:
+                receipt = mapping.receipt(decode_sm(body), id_mode)
+            except PduError as error:
+                self.send(encode_deliver_sm_resp(sequence_number, error.command_status))
+                return
         if receipt is None:
             # Messages from handsets have no owner here yet: say so, do not swallow them.
             self.send(encode_deliver_sm_resp(sequence_number, CommandStatus.RX_R_APPN))

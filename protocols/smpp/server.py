@@ -54,23 +54,29 @@ class ServerOptions:
 
 
 class Customer:
-    """The bound links of one credential."""
+    """The bound links of one credential; receipts go to its receiving links in turn."""
 
-    __slots__ = ("credential", "links", "receivers")
+    __slots__ = ("_turn", "credential", "links", "receivers")
 
     def __init__(self, credential: Credential) -> None:
         self.credential = credential
         self.links: list[ServerLink] = []
         self.receivers: list[ServerLink] = []
+        self._turn = 0
 
-    def best_receiver(self) -> "ServerLink | None":
-        """The receiving link with the most room, or None when none has any."""
-        best, most = None, 0
-        for link in self.receivers:
-            room = link.delivery_room
-            if room > most:
-                best, most = link, room
-        return best
+    def next_receiver(self) -> "ServerLink | None":
+        """The next receiving link with room, or None when none has any."""
+        receivers = self.receivers
+        turn = self._turn
+        for _ in receivers:
+            turn += 1
+            if turn >= len(receivers):
+                turn = 0
+            link = receivers[turn]
+            if link.has_delivery_room:
+                self._turn = turn
+                return link
+        return None
 
 
 class SmppServer:
@@ -169,32 +175,25 @@ class SmppServer:
 
     # -- ports.Notifier --------------------------------------------------------------------------
 
-    def room(self, credential: Credential) -> int:
-        """deliver_sm that the customer's receiving binds can take now."""
-        customer = self._customers.get(credential.id)
-        if customer is None:
-            return 0
-        return sum(link.delivery_room for link in customer.receivers)
-
-    def notify(self, message: Message) -> None:
-        """Sends a receipt to any receiving bind of the system_id that submitted the message."""
+    def notify(self, message: Message) -> bool:
+        """Sends a receipt to a receiving bind of the system_id that submitted the message."""
         credential = message.credential
         customer = None if credential is None else self._customers.get(credential.id)
-        link = None if customer is None else customer.best_receiver()
+        link = None if customer is None else customer.next_receiver()
         if link is None:
-            self.notifications.postponed(message, 0.0)
-        else:
-            link.deliver(message)
+            return False
+        link.deliver(message)
+        return True
 
     # -- what links ask --------------------------------------------------------------------------
 
-    def message_id(self, key: int, credential: Credential) -> str:
+    def message_id(self, key: int, credential: Credential) -> bytes:
         """The id a customer sees: hex, decimal or UUID, per credential."""
         if credential.message_id_format == "hex":
-            return f"{key:016x}"
+            return b"%016x" % key
         if credential.message_id_format == "decimal":
-            return str(key)
-        return self._public_ids.encode("message", key)
+            return b"%d" % key
+        return self._public_ids.encode("message", key).encode()
 
     def connections(self) -> list[dict[str, object]]:
         """Bound links, for the operator."""
@@ -280,7 +279,7 @@ class ServerLink(Link):
         try:
             sm = decode_sm(body)
             submission = mapping.submission(
-                sm, credential, self._charset, self._clock.now_ms(), self._answer, sequence_number
+                sm, credential, self._charset, self._clock.now_ms, self._answer, sequence_number
             )
         except PduError as error:
             self.send(encode_submit_sm_resp(sequence_number, error.command_status, b""))
@@ -306,7 +305,7 @@ class ServerLink(Link):
             self.send(encode_submit_sm_resp(sequence_number, status, b""))
         else:
             message_id = self._server.message_id(result.key, credential)
-            self.send(encode_submit_sm_resp(sequence_number, 0, message_id.encode()))
+            self.send(encode_submit_sm_resp(sequence_number, 0, message_id))
         if self._is_holding and self.unanswered < self._limit:
             self.release()
         if not self.unanswered and self.session.state is State.UNBINDING and not self.window:
@@ -381,9 +380,10 @@ class ServerLink(Link):
     # -- deliver_sm ------------------------------------------------------------------------------
 
     @property
-    def delivery_room(self) -> int:
-        """deliver_sm this link can take now."""
-        return self.window.room if self.can_write and self.session.state in _RECEIVING else 0
+    def has_delivery_room(self) -> bool:
+        """Whether this receiving link can take a deliver_sm now."""
+        window = self.window
+        return self.can_write and len(window) < window.limit
 
     def deliver(self, message: Message) -> None:
         """Sends the receipt of a final fate."""

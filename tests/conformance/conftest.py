@@ -44,8 +44,18 @@ async def deaths() -> list[str]:
 
 
 @pytest.fixture
-async def supervisor(deaths: list[str]) -> AsyncIterator[Supervisor]:
-    supervisor = Supervisor(lambda name, error: deaths.append(f"{name}: {error}"))
+async def died() -> asyncio.Event:
+    """Set when the first task died."""
+    return asyncio.Event()
+
+
+@pytest.fixture
+async def supervisor(deaths: list[str], died: asyncio.Event) -> AsyncIterator[Supervisor]:
+    def on_death(name: str, error: BaseException) -> None:
+        deaths.append(f"{name}: {error}")
+        died.set()
+
+    supervisor = Supervisor(on_death)
     yield supervisor
     async with asyncio.timeout(20):
         await supervisor.stop()

@@ -26,7 +26,9 @@ from gateway.store.store import Store
 from tests.support.groups import PRICE, accepting, change, commit, group_of, new_message, write
 
 
-async def account(store: Store, name: str = "acme", opening: int = 10 * PRICE, limit: int = 0) -> int:
+async def account(
+    store: Store, name: str = "acme", opening: int = 10 * PRICE, limit: int = 0
+) -> int:
     row = await store.accounts.declare(name, "EUR", limit, opening, 500)
     return row.id
 
@@ -66,7 +68,10 @@ async def test_text_of_any_plane_is_kept(store: Store) -> None:
 async def test_groups_of_any_size(store: Store, count: int) -> None:
     keys = range(1, count + 1)
     await write(store, new_messages=[new_message(k, recipient=f"4179{k:07}") for k in keys])
-    await write(store, message_changes=[change(k, S.QUEUED, S.SENT, provider_message_id=f"id{k}") for k in keys])
+    await write(
+        store,
+        message_changes=[change(k, S.QUEUED, S.SENT, provider_message_id=f"id{k}") for k in keys],
+    )
     rows = await store.messages.in_flight(0, count, count + 1)
     assert [(r.key, r.recipient, r.provider_message_id) for r in rows] == [
         (k, f"4179{k:07}", f"id{k}") for k in keys
@@ -134,7 +139,9 @@ async def test_change_of_another_state_is_skipped_reported_and_stops_nothing(
     assert record.__dict__["fields"] == {"group": 0, "expected": 2, "changed": 1}
 
 
-async def test_agreeing_changes_report_nothing(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+async def test_agreeing_changes_report_nothing(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
     await write(store, new_messages=[new_message(1)])
     with caplog.at_level(logging.ERROR, "postern.store"):
         await write(store, message_changes=[change(1, S.QUEUED, S.SENT)])
@@ -148,7 +155,10 @@ async def test_parts_are_inserted_then_replaced(store: Store) -> None:
         new_messages=[new_message(1, part_count=2)],
         part_changes=[PartChange(1, 0, 4, "a", S.SENT), PartChange(1, 1, None, None, S.QUEUED)],
     )
-    await write(store, part_changes=[PartChange(1, 1, 4, "b", S.SENT), PartChange(1, 0, 4, "a", S.DELIVERED)])
+    await write(
+        store,
+        part_changes=[PartChange(1, 1, 4, "b", S.SENT), PartChange(1, 0, 4, "a", S.DELIVERED)],
+    )
     stored = await store.messages.message(1)
     assert stored is not None
     assert stored.parts == (StoredPart(0, 4, "a", S.DELIVERED), StoredPart(1, 4, "b", S.SENT))
@@ -166,7 +176,9 @@ async def test_events_come_back_in_order(store: Store) -> None:
 
 async def test_stored_answer_of_an_idempotency_key(store: Store) -> None:
     key = IdempotencyKey("sms/send", b"k" * 32, b"b" * 32)
-    await write(store, idempotency=[IdempotencyRow(1, "sms/send", b"k" * 32, b"b" * 32, 200, b"{}", 100)])
+    await write(
+        store, idempotency=[IdempotencyRow(1, "sms/send", b"k" * 32, b"b" * 32, 200, b"{}", 100)]
+    )
     answer = await store.messages.stored_answer(1, key, 100)
     assert answer is not None
     assert answer == (b"b" * 32, 200, b"{}")
@@ -178,7 +190,9 @@ async def test_stored_answer_of_an_idempotency_key(store: Store) -> None:
 async def test_an_old_answer_gives_way_to_a_new_one(store: Store) -> None:
     row = IdempotencyRow(1, "sms/send", b"k", b"old", 200, b"1", 100)
     await write(store, idempotency=[row])
-    await write(store, idempotency=[row._replace(body_digest=b"new", status=422, body=b"2", at_ms=900)])
+    await write(
+        store, idempotency=[row._replace(body_digest=b"new", status=422, body=b"2", at_ms=900)]
+    )
     answer = await store.messages.stored_answer(1, IdempotencyKey("sms/send", b"k", b"x"), 500)
     assert answer == (b"new", 422, b"2")
 
@@ -285,7 +299,10 @@ async def test_unguarded_change_may_go_below_the_limit(store: Store) -> None:
 
 async def test_two_changes_of_one_account_count_as_their_sum(store: Store) -> None:
     acme = await account(store, opening=PRICE)
-    changes = [CreditChange(acme, -2 * PRICE, PRICE, True), CreditChange(acme, PRICE, -PRICE, False)]
+    changes = [
+        CreditChange(acme, -2 * PRICE, PRICE, True),
+        CreditChange(acme, PRICE, -PRICE, False),
+    ]
     await write(store, credit=changes)
     assert await balances(store) == {"acme": (0, 0)}
 
@@ -316,7 +333,9 @@ async def test_ledger_line_without_credit_change_is_refused(store: Store) -> Non
     ],
     ids=["duplicate", "surrogate", "64 bits", "null", "wrong type"],
 )
-async def test_one_bad_row_refuses_the_group_and_writes_nothing(store: Store, culprit: object) -> None:
+async def test_one_bad_row_refuses_the_group_and_writes_nothing(
+    store: Store, culprit: object
+) -> None:
     acme = await account(store)
     await write(store, new_messages=[new_message(1)])
     group = accepting(acme, 2)
@@ -381,10 +400,14 @@ async def test_cold_transaction_waits_for_the_running_group(store: Store) -> Non
 
 async def test_failed_cold_transaction_leaves_nothing_and_passes_the_turn(store: Store) -> None:
     acme = await account(store)
-    with pytest.raises(LookupError):
+
+    async def cold() -> None:
         async with store._engine.transaction() as transaction:
             await transaction.execute("UPDATE account SET balance_micros = 0 WHERE id = ?", acme)
             raise LookupError
+
+    with pytest.raises(LookupError):
+        await cold()
     assert await balances(store) == {"acme": (10 * PRICE, 0)}
     assert await commit(store, accepting(acme, 1)) is None
 
@@ -415,7 +438,9 @@ async def test_cancelled_cold_transaction_leaves_nothing_and_passes_the_turn(sto
 async def test_closed_store_is_unavailable(store: Store) -> None:
     await store.close()
     await store.close()
-    assert isinstance(await commit(store, group_of(new_messages=[new_message(1)])), StoreUnavailable)
+    assert isinstance(
+        await commit(store, group_of(new_messages=[new_message(1)])), StoreUnavailable
+    )
     with pytest.raises(StoreUnavailable):
         await store.messages.last_key()
     with pytest.raises(StoreUnavailable):

@@ -1,8 +1,9 @@
 """A TCP server that says exactly what a test wants, HTTP or not."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 
 class RawServer:
@@ -16,16 +17,28 @@ class RawServer:
         self.requests: list[bytes] = []
         self.port = 0
         self.connections = 0
+        self.asked = asyncio.Event()  # a whole request has come
         self.released = asyncio.Event()
+        self._server: asyncio.Server | None = None
+
+    async def listen(self, bound: socket.socket) -> None:
+        self._server = await asyncio.start_server(self._serve, sock=bound)
+        self.port = bound.getsockname()[1]
+
+    def stop_listening(self) -> None:
+        """Refuses new connections; those that are open go on."""
+        if self._server is not None:
+            self._server.close()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         try:
             self.requests.append(await reader.readuntil(self.until))
+            self.asked.set()
             if self.silent:
                 await self.released.wait()
             writer.write(self.answer)
@@ -45,27 +58,31 @@ async def raw_server(
     until: bytes = b"\r\n\r\n",
     silent: bool = False,
     keep_open: bool = False,
+    bound: socket.socket | None = None,
 ) -> AsyncIterator[RawServer]:
-    """Listens on a free port of the loopback interface.
+    """Listens on the `bound` socket, or on a free port of the loopback interface.
 
     `until`: what ends a request.  `silent`: says nothing until `released` is set.  `keep_open`:
     answers the first request of a connection and breaks at the second.
     """
-    served = RawServer(answer, until=until, silent=silent, keep_open=keep_open)
-    server = await asyncio.start_server(served.serve, "127.0.0.1", 0)
-    served.port = server.sockets[0].getsockname()[1]
+    server = RawServer(answer, until=until, silent=silent, keep_open=keep_open)
+    await server.listen(bound or bound_socket())
     try:
-        yield served
+        yield server
     finally:
-        served.released.set()
-        server.close()
-        await server.wait_closed()
+        server.released.set()
+        server.stop_listening()
 
 
-async def closed_port() -> int:
-    """A port of the loopback interface where nobody listens."""
-    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
-    port: int = server.sockets[0].getsockname()[1]
-    server.close()
-    await server.wait_closed()
-    return port
+def bound_socket() -> socket.socket:
+    """A socket with a port of the loopback interface; connections are refused until it listens."""
+    bound = socket.socket()
+    bound.bind(("127.0.0.1", 0))
+    return bound
+
+
+@contextmanager
+def refusing_url() -> Iterator[str]:
+    """A URL whose port is ours and refuses connections."""
+    with bound_socket() as bound:
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"

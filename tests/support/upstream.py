@@ -1,5 +1,6 @@
 """What the tests of south wires share: messages to send, and a sink that keeps what it hears."""
 
+import asyncio
 from collections.abc import Callable
 
 from gateway.domain.account import Account, Door
@@ -37,17 +38,17 @@ class RecordingSink:
         self.room_changes = 0
         self.store_ok: bool | None = True
         self.unanswered: list[tuple[Callable[[object, bool], None], object]] = []
-        self.on_settled: Callable[[], None] | None = None
+        self.changed = asyncio.Event()  # set by every call; whoever waits for it clears it
 
     def settled(self, message: Message, part: int, outcome: Outcome) -> None:
         self.outcomes.append((message, part, outcome))
-        if self.on_settled is not None:
-            self.on_settled()
+        self.changed.set()
 
     def receipt(
         self, receipt: Receipt, stored: Callable[[object, bool], None], token: object
     ) -> None:
         self.receipts.append(receipt)
+        self.changed.set()
         if self.store_ok is None:
             self.unanswered.append((stored, token))
         else:
@@ -55,3 +56,4 @@ class RecordingSink:
 
     def room_changed(self) -> None:
         self.room_changes += 1
+        self.changed.set()

@@ -60,8 +60,7 @@ def test_texts(kind: Any, good: list[str], bad: list[str]) -> None:
         assert read(kind, text) is not None
     for text in bad:
         with pytest.raises(ValidationError):
-            read(kind, text)
-            pytest.fail(f"{text!r} was taken")
+            pytest.fail(f"{text!r} was read as {read(kind, text)!r}")
 
 
 def test_a_network_is_written_the_usual_way() -> None:
@@ -98,14 +97,13 @@ def test_only_a_price_must_not_be_negative() -> None:
         (datetime(1970, 1, 1, 2, tzinfo=timezone(timedelta(hours=2))), 0),
         (datetime(2026, 1, 1, tzinfo=UTC), 1_767_225_600_000),
         (date(1901, 1, 1), 0),
-        (0, 0),
     ],
 )
 def test_moments_are_utc_milliseconds(value: object, ms: int) -> None:
     assert read(Moment, value) == ms
 
 
-@pytest.mark.parametrize("value", ["2026-01-01", 1_767_225_600, None, 1.5])
+@pytest.mark.parametrize("value", ["2026-01-01", 1_767_225_600, 0, None, 1.5])
 def test_refuses_moments_that_are_no_toml_dates(value: object) -> None:
     with pytest.raises(ValidationError, match="must be a TOML date"):
         read(Moment, value)
@@ -128,7 +126,7 @@ def test_addresses_read_back_as_written(text: str, address: Address) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        "", "8080", ":8080", "127.0.0.1", "::1:80", "[::1]", "a:", "a:65536", "a:-1", "a:+1", "a:８０",
+        "", "8080", ":8080", "127.0.0.1", "::1:80", "[::1]", "a:", "a:65536", "a:-1", "a:+1", "a:\uff18\uff10",
         "a:" + "1" * 5000, "a:http", 8080,
     ],
 )  # fmt: skip
@@ -145,7 +143,7 @@ def test_paths_count_from_the_file(tmp_path: Path) -> None:
     for value in ("", 3, None):
         with pytest.raises(ValidationError, match="must be a path"):
             read(FilePath, value)
-    with pytest.raises(ValidationError, match="cannot read .*/none: No such file"):
+    with pytest.raises(ValidationError, match=r"cannot read .*/none: No such file"):
         read(ReadableFile, "none", tmp_path)
 
 

@@ -95,13 +95,12 @@ CREATE TABLE message (
     notified INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
--- expires_at_ms is there for the expiry sweep, which then reads the index alone.
-CREATE INDEX message_queued ON message (account_id, priority, due_at_ms, key, expires_at_ms)
+-- The last two columns are there for the expiry sweep, which then reads the index alone.
+CREATE INDEX message_queued ON message (account_id, priority, due_at_ms, key, expires_at_ms, state)
     WHERE state = 0;
 
-
 CREATE INDEX message_provider_id ON message (provider_id, provider_message_id)
-    WHERE state IN (0, 1, 2, 16) AND provider_message_id IS NOT NULL;
+    WHERE (state < 10 OR state = 16) AND provider_message_id IS NOT NULL;
 
 CREATE INDEX message_owed ON message (credential_id) WHERE notified = 1;
 
@@ -115,7 +114,7 @@ CREATE TABLE part (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX part_provider_id ON part (provider_id, provider_message_id)
-    WHERE state IN (0, 1, 2, 16) AND provider_message_id IS NOT NULL;
+    WHERE (state < 10 OR state = 16) AND provider_message_id IS NOT NULL;
 
 -- Append-only.  balance_micros is the account's balance after the line.
 CREATE TABLE ledger (

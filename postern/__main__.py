@@ -1,0 +1,7 @@
+"""`python -m postern`."""
+
+import sys
+
+from postern.cli import main
+
+sys.exit(main())

@@ -1,0 +1,50 @@
+"""`postern serve`: the gateway itself, in the foreground."""
+
+import argparse
+import errno
+import re
+from pathlib import Path
+
+from postern.commands.failure import REFUSED, CommandError
+from postern.commands.options import add_config, config_path
+
+# asyncio's and uvloop's words for an address that cannot be had.
+_BIND_ERROR = re.compile(r"address \('([^']+)', (\d+)[^)]*\): (.+)")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """No arguments but the configuration."""
+    add_config(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs until SIGTERM or SIGINT; SIGHUP reads the configuration again."""
+    from gateway.domain.errors import GatewayError
+    from gateway.runtime import log
+    from postern import daemon
+    from postern.commands.settings import load_settings
+
+    config = config_path(args)
+    settings = load_settings(config, with_templates=True)
+    log.configure(settings.log.level.upper())
+    try:
+        daemon.serve(settings)
+    except GatewayError as error:
+        raise CommandError(f"{config}: {error}", REFUSED) from None
+    except OSError as error:
+        raise CommandError(_start_failure(config, error), REFUSED) from None
+    except RuntimeError as error:
+        raise CommandError(str(error), REFUSED) from error
+    return 0
+
+
+def _start_failure(config: Path, error: OSError) -> str:
+    reason = error.strerror or str(error)
+    bind = _BIND_ERROR.search(reason)
+    if bind is not None:
+        reason = f"cannot listen on {bind[1]}:{bind[2]}: {bind[3]}"
+    if error.errno == errno.EADDRINUSE:
+        reason += ": stop what listens there, or change [listen]"
+    where = f" ({error.filename})" if error.filename else ""
+    return f"{config}: {reason}{where}"

@@ -1,0 +1,77 @@
+"""Multi-row statements: few texts, few statements per group."""
+
+import sqlite3
+from collections.abc import Iterator
+
+import pytest
+
+from gateway.domain.lifecycle import MessageState as S
+from gateway.store.migrate import known_migrations
+from gateway.store.sqlite_group import MultiRow, write_group
+from tests.support.groups import change, group_of, new_message
+
+
+@pytest.fixture
+def connection() -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    for migration in known_migrations("sqlite"):
+        connection.executescript(migration.sql)
+    yield connection
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("rows", "sizes"),
+    [(0, []), (1, [1]), (3, [2, 1]), (100, [64, 32, 4]), (1025, [512, 512, 1])],
+)
+def test_rows_go_in_powers_of_two(
+    connection: sqlite3.Connection, rows: int, sizes: list[int]
+) -> None:
+    connection.execute("CREATE TABLE pair (a, b)")
+    seen: list[str] = []
+    connection.set_trace_callback(seen.append)
+    insert = MultiRow("INSERT INTO pair VALUES", 2)
+    assert insert.run(connection, [(n, "x") for n in range(rows)]) == rows
+    connection.set_trace_callback(None)
+    assert [text.count("(") for text in seen] == sizes
+    assert connection.execute("SELECT a FROM pair ORDER BY a").fetchall() == [
+        (n,) for n in range(rows)
+    ]
+
+
+def test_returned_rows_of_all_statements_are_gathered(connection: sqlite3.Connection) -> None:
+    connection.execute("CREATE TABLE pair (a, b)")
+    insert = MultiRow("INSERT INTO pair VALUES", 2, " RETURNING a")
+    assert insert.fetch(connection, [(n, "x") for n in range(5)]) == [(n,) for n in range(5)]
+
+
+def test_changes_find_their_rows_by_key(connection: sqlite3.Connection) -> None:
+    seen: list[str] = []
+    connection.set_trace_callback(seen.append)
+    group = group_of(
+        new_messages=[new_message(1), new_message(2)],
+        message_changes=[change(1, S.QUEUED, S.SENT), change(2, S.QUEUED, S.SENT)],
+    )
+    write_group(group, connection)
+    connection.set_trace_callback(None)
+    [update] = [text for text in seen if text.startswith("UPDATE message")]
+    plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {update}")]
+    assert "SEARCH message USING INTEGER PRIMARY KEY (rowid=?)" in plan
+
+
+def test_group_is_one_transaction(connection: sqlite3.Connection) -> None:
+    seen: list[str] = []
+    connection.set_trace_callback(seen.append)
+    write_group(group_of(new_messages=[new_message(1)]), connection)
+    connection.set_trace_callback(None)
+    assert seen[0] == "BEGIN IMMEDIATE"
+    assert seen[-1] == "COMMIT"
+    assert not connection.in_transaction
+
+
+def test_failed_group_is_rolled_back(connection: sqlite3.Connection) -> None:
+    group = group_of(new_messages=[new_message(1), new_message(1)])
+    with pytest.raises(sqlite3.IntegrityError):
+        write_group(group, connection)
+    assert not connection.in_transaction
+    assert connection.execute("SELECT count(*) FROM message").fetchone() == (0,)
