@@ -21,11 +21,16 @@ from postern.commands.options import CONFIG_HELP
 
 
 class Command(NamedTuple):
-    """A command and the module that has its `add_arguments(parser)` and, mostly, `run(args)`."""
+    """A command and its module.
+
+    The module has `add_arguments(parser)`, and `run(args)` unless that sets `run` itself.  With
+    `adds_itself` it is given the list of commands instead and makes its own parser.
+    """
 
     name: str
     module: str
     summary: str
+    adds_itself: bool = False
 
 
 COMMANDS = (
@@ -41,7 +46,7 @@ COMMANDS = (
     Command("sender", "postern.commands.sender", "list, approve, reject"),
     Command("message", "postern.commands.message", "show"),
     Command("provider", "postern.commands.provider", "list, pause, resume"),
-    Command("simulate", "postern.commands.simulate", "run a simulated carrier: smsc, http"),
+    Command("simulate", "postern.simulator.commands", "run a simulated carrier: smsc, http", True),
     Command("bench", "benchmarks.command", "measure CPU per message, throughput and latency"),
     Command("version", "postern.commands.version", "print the version"),
 )
@@ -76,11 +81,14 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"postern {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
+        module = import_module(command.module) if command.name in words else None
+        if module is not None and command.adds_itself:
+            module.add_arguments(commands)
+            continue
         subparser = commands.add_parser(
             command.name, help=command.summary, description=command.summary
         )
-        if command.name in words:
-            module = import_module(command.module)
+        if module is not None:
             if hasattr(module, "run"):
                 subparser.set_defaults(run=module.run)
             module.add_arguments(subparser)

@@ -53,7 +53,7 @@ from protocols.smpp.session import Timers
 log = logging.getLogger("postern.daemon")
 
 # Beside a writer thread the default of 5 ms makes the loop and the writer wait for each other.
-SWITCH_INTERVAL_S = 0.0005
+SWITCH_INTERVAL_S = 0.002
 GC_THRESHOLD = 50_000
 UNBIND_S = 1.0
 

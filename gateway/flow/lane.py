@@ -14,8 +14,8 @@ from gateway.policy.fair_queue import FairQueue
 from gateway.policy.pace import Pace
 from gateway.ports import Provider, Timer
 
-MOST_AWAITING = 200_000  # in memory; the rest is found through the store
-MOST_REMEMBERED = 200_000
+# Ids in memory, those of ended messages included; the rest is found through the store.
+MOST_AWAITING = 400_000
 
 
 class Lane:
@@ -26,7 +26,7 @@ class Lane:
 
     __slots__ = (
         "awaiting", "committing", "enabled", "id", "name", "pace", "parked", "paused", "pump_soon",
-        "pump_timer", "queue", "remembered", "spec", "verdicts", "was_open", "wire",
+        "pump_timer", "queue", "spec", "verdicts", "was_open", "wire",
     )  # fmt: skip
 
     def __init__(self, id: int, spec: ProviderSpec, wire: Provider) -> None:
@@ -42,12 +42,11 @@ class Lane:
         self.pump_timer: Timer | None = None
         self.pump_soon = False
         self.committing = 0  # attempts of a `hold` provider whose commit is under way
-        # Messages and parts by provider_message_id, oldest first.
-        self.awaiting: dict[str, Message | Part] = {}
+        # Messages and parts by provider_message_id, oldest first; None once the final receipt was
+        # taken, so that repeats are told from strangers.
+        self.awaiting: dict[str, Message | Part | None] = {}
         # Receipts that came before their answer, by provider_message_id.
         self.parked: dict[str, Receipt] = {}
-        # Ids whose final receipt was seen, oldest first: repeats are told from late ones.
-        self.remembered: dict[str, None] = {}
         # Worst outcome so far of long messages whose parts are in flight, by message key.
         self.verdicts: dict[int, Outcome] = {}
 
@@ -63,16 +62,8 @@ class Lane:
         if len(awaiting) > MOST_AWAITING:
             for key in list(islice(awaiting, MOST_AWAITING // 20)):
                 entry = awaiting[key]
-                if not entry.changed:  # what is not on disk yet cannot be found there
-                    del awaiting[key]
-
-    def remember_final(self, provider_message_id: str) -> None:
-        """A final receipt was taken for this id."""
-        remembered = self.remembered
-        remembered[provider_message_id] = None
-        if len(remembered) > MOST_REMEMBERED:
-            for key in list(islice(remembered, MOST_REMEMBERED // 20)):
-                del remembered[key]
+                if entry is None or not entry.changed:
+                    del awaiting[key]  # what is not on disk yet could not be found there
 
     def forget(self, message: Message) -> None:
         """Drops what is still awaited for a message that has ended."""

@@ -61,13 +61,13 @@ class Receipts:
         if not self._journal.available:
             stored(token, False)
             return
-        target = lane.awaiting.get(receipt.provider_message_id)
-        if target is not None:
-            self._merge(lane, target, receipt, stored, token)
-            return
-        if receipt.provider_message_id in lane.remembered:
+        target = lane.awaiting.get(receipt.provider_message_id, lane)
+        if target is None:
             self._counters.receipts[lane.name, "repeated"] += 1
             self._journal.after_commit(stored, token)
+            return
+        if not isinstance(target, Lane):
+            self._merge(lane, target, receipt, stored, token)
             return
         waiting = self._unmatched.get(lane.id)
         if waiting is not None:
@@ -173,8 +173,9 @@ class Receipts:
             return
         self._counters.receipts[lane.name, "matched"] += 1
         provider_message_id = target.provider_message_id or receipt.provider_message_id
-        lane.awaiting.pop(provider_message_id, None)
-        lane.remember_final(receipt.provider_message_id)
+        lane.awaiting[provider_message_id] = None
+        if receipt.provider_message_id != provider_message_id:
+            lane.awaiting[receipt.provider_message_id] = None
         if isinstance(target, Message):
             if target.state == MessageState.UNKNOWN:
                 self._fates.event(target, EventKind.LATE_RECEIPT, receipt.state.name)

@@ -15,7 +15,8 @@ class Counters:
     def __init__(self) -> None:
         self.accepted: defaultdict[tuple[str, str], int] = defaultdict(int)  # door, account
         self.refused: defaultdict[tuple[str, str], int] = defaultdict(int)  # door, code
-        self.fates: defaultdict[tuple[str, str], int] = defaultdict(int)  # provider, state word
+        # provider id (None: never left), state
+        self.fates: defaultdict[tuple[int | None, int], int] = defaultdict(int)
         self.outcomes: defaultdict[tuple[str, str], int] = defaultdict(int)  # provider, outcome
         self.receipts: defaultdict[tuple[str, str], int] = defaultdict(int)  # provider, kind
         self.notifications: defaultdict[tuple[str, str], int] = defaultdict(int)  # door, result

@@ -1,8 +1,10 @@
-"""A commit group in SQLite: multi-row statements in power-of-two sizes.
+"""A commit group in SQLite: multi-row statements in a few sizes.
 
 One statement for many rows crosses into C once; `executemany` releases and retakes the interpreter
-lock for every row and starves beside a busy event loop.  The sizes keep the number of different
-statements small enough for the connection's statement cache.  Runs on the writer thread.
+lock for every row and starves beside a busy event loop, and so, to a lesser degree, does every
+further statement.  The sizes keep the number of different statements small enough for the
+connection's statement cache; updates are filled up to the next size with a key that no row has, so
+that one statement does them all.  Runs on the writer thread.
 """
 
 # ruff: noqa: S608 - statements are built from names of our own; values are parameters
@@ -26,19 +28,24 @@ from gateway.domain.commit_group import (
 from gateway.store import group_checks
 from gateway.store.engine import Row
 
-_SIZES = tuple(1 << n for n in range(9, -1, -1))  # 512 ... 1
+_SIZES = (512, 384, 256, 192, 128, 96, 64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
 # Every statement in every size, and room for the cold ones.
-CACHED_STATEMENTS = 256
+CACHED_STATEMENTS = 512
+_NO_KEY = -1
 
 
 class MultiRow:
-    """One statement for any number of rows: `head`, the rows' placeholders, `tail`."""
+    """One statement for any number of rows: `head`, the rows' placeholders, `tail`.
 
-    __slots__ = ("_statements",)
+    `fill`: rows may be filled up with rows whose first column is a key that does not exist.
+    """
 
-    def __init__(self, head: str, columns: int, tail: str = "") -> None:
+    __slots__ = ("_fill", "_statements")
+
+    def __init__(self, head: str, columns: int, tail: str = "", *, fill: bool = False) -> None:
         row = f"({', '.join('?' * columns)})"
         self._statements = tuple((n, f"{head} {', '.join([row] * n)}{tail}") for n in _SIZES)
+        self._fill = [_NO_KEY, *[None] * (columns - 1)] if fill else None
 
     def run(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> int:
         """Executes it for `rows`; returns the number of rows changed."""
@@ -53,10 +60,18 @@ class MultiRow:
 
     def _cut(self, rows: Sequence[Row]) -> Iterator[tuple[str, list[object]]]:
         at, end = 0, len(rows)
+        larger: tuple[int, str] | None = None
         for size, sql in self._statements:
+            if self._fill is not None and larger is not None and size < end - at:
+                yield (
+                    larger[1],
+                    [*chain.from_iterable(rows[at:]), *self._fill * (larger[0] + at - end)],
+                )
+                return
             while end - at >= size:
                 yield sql, list(chain.from_iterable(rows[at : at + size]))
                 at += size
+            larger = (size, sql)
 
 
 def _insert(table: str, columns: Sequence[str], tail: str = "") -> MultiRow:
@@ -77,6 +92,7 @@ _CHANGE_MESSAGE = MultiRow(
     f"UPDATE message SET {_ASSIGNMENTS} FROM (VALUES",
     len(MessageChange._fields),
     ") AS v WHERE message.key = v.column1 AND message.state = v.column2",
+    fill=True,
 )
 _CHANGE_CREDIT = MultiRow(
     "UPDATE account SET balance_micros = balance_micros + v.column2,"
@@ -91,7 +107,7 @@ _INSERT_BATCH = _insert("batch", NewBatch._fields)
 _INSERT_MESSAGE = _insert("message", NewMessage._fields)
 _REPLACE_PART = _replace("part", PartChange._fields, 2)
 _MARK_NOTIFIED = MultiRow(
-    "UPDATE message SET notified = 2 WHERE notified = 1 AND key IN (VALUES", 1, ")"
+    "UPDATE message SET notified = 2 WHERE notified = 1 AND key IN (VALUES", 1, ")", fill=True
 )
 _INSERT_EVENT = _insert("event", MessageEvent._fields)
 _REPLACE_ANSWER = _replace("idempotency", IdempotencyRow._fields, 3)

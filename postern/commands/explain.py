@@ -1,7 +1,6 @@
 """`postern explain`: what would become of a message, and why."""
 
 import argparse
-import asyncio
 import sys
 from pathlib import Path
 from typing import Any
@@ -47,11 +46,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _from_file(config: Path, args: argparse.Namespace) -> dict[str, Any]:
+    from postern.commands.clock import clock
     from postern.commands.settings import load_settings
     from postern.declared_rules import DeclaredRules
     from postern.explanation import Explanation
 
-    declared = DeclaredRules(load_settings(config), asyncio.run(_now_ms()))
+    declared = DeclaredRules(load_settings(config), clock().now_ms())
     account = declared.accounts.get(args.account)
     if account is None:
         known = ", ".join(sorted(declared.accounts)) or "none"
@@ -60,12 +60,6 @@ def _from_file(config: Path, args: argparse.Namespace) -> dict[str, Any]:
         )
     explanation = Explanation(declared.rules, account, args.sender, args.to, args.text)
     return {"source": "configuration", **explanation.facts()}
-
-
-async def _now_ms() -> int:
-    from gateway.runtime.clock import LoopClock
-
-    return LoopClock(asyncio.get_running_loop()).now_ms()
 
 
 def _print(facts: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ _SHOWN = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """show."""
+    """The one verb, show."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     show = verbs.add_parser("show", help="one message and its timeline")
     show.add_argument("id", metavar="ID", help="as SMPP or REST showed it: hex, decimal or UUID")

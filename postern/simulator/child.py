@@ -30,8 +30,10 @@ _DRAIN_S = 0.5
 def main() -> int:
     """Runs until the pipe is closed; the exit code."""
     configure("WARNING")
-    settings = SimulatorSettings.from_json(sys.stdin.buffer.readline())
-    return uvloop.run(_serve(settings))
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return 0  # the gateway ended before it said what it wants
+    return uvloop.run(_serve(SimulatorSettings.from_json(line)))
 
 
 async def _serve(settings: SimulatorSettings) -> int:

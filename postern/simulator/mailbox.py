@@ -10,9 +10,9 @@ from protocols.smpp.constants import ESM_RECEIPT, Tag, WireState
 
 # What a receipt says of each fate: `stat` of Appendix B, message_state of 5.2.28.
 _WORDS = {
-    Fate.DELIVERED: ("DELIVRD", WireState.DELIVERED),
-    Fate.FAILED: ("UNDELIV", WireState.UNDELIVERABLE),
-    Fate.EXPIRED: ("EXPIRED", WireState.EXPIRED),
+    Fate.DELIVERED: (b"DELIVRD", WireState.DELIVERED),
+    Fate.FAILED: (b"UNDELIV", WireState.UNDELIVERABLE),
+    Fate.EXPIRED: (b"EXPIRED", WireState.EXPIRED),
 }
 
 
@@ -45,7 +45,7 @@ class PendingReceipt:
         origin: Receiver,
         sm: ShortMessage,
         text: str,
-        message_id: str,
+        message_id: bytes,
         fate: Fate,
         submitted_at_ms: int,
         done_at_ms: int,
@@ -74,9 +74,9 @@ class PendingReceipt:
         )
         tlvs = b""
         if with_tlvs:
-            tlvs = encode_tlv(
-                Tag.RECEIPTED_MESSAGE_ID, self._message_id.encode("ascii") + b"\0"
-            ) + encode_tlv(Tag.MESSAGE_STATE, bytes((state,)))
+            tlvs = encode_tlv(Tag.RECEIPTED_MESSAGE_ID, self._message_id + b"\0") + encode_tlv(
+                Tag.MESSAGE_STATE, bytes((state,))
+            )
         return encode_deliver_sm(
             sequence_number,
             sm.dest_addr_ton,

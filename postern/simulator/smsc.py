@@ -221,7 +221,7 @@ class SimulatedSmsc:
             return
         now_ms = self.clock.now_ms()
         done_at_ms = now_ms + round(delay_s * 1000)
-        message_id = self.behaviour.receipt_ids.render(number)
+        message_id = self.behaviour.receipt_ids.render(number).encode()
         receipt = PendingReceipt(link, sm, text, message_id, fate, now_ms, done_at_ms)
         for _ in range(1 + self.behaviour.duplicate_receipts):
             link.mailbox.owed += 1

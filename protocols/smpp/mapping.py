@@ -147,10 +147,10 @@ def _time(text: str, now_ms: int, status: CommandStatus) -> int:
 # --- north: the receipt for the customer ----------------------------------------------------------
 
 # By state value: (stat, message_state TLV).  An index costs less than the hash of an enum member.
-_RECEIPT_WORDS = [("", b"")] * (max(WORDS) + 1)
+_RECEIPT_WORDS = [(b"", b"")] * (max(WORDS) + 1)
 for _state, _words in WORDS.items():
     _RECEIPT_WORDS[_state] = (
-        _words.smpp_stat,
+        _words.smpp_stat.encode(),
         encode_tlv(Tag.MESSAGE_STATE, bytes((_words.smpp_message_state,))),
     )
 _RECEIPTED_ID = int(Tag.RECEIPTED_MESSAGE_ID).to_bytes(2, "big")
@@ -169,7 +169,7 @@ def encode_receipt(
     parts = message.part_count
     error = message.error
     text = receipt_text.render(
-        message_id.decode(),
+        message_id,
         parts,
         parts if message.state == MessageState.DELIVERED else 0,
         key_time_ms(message.key),

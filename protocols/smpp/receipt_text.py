@@ -72,13 +72,16 @@ def parse(octets: bytes | str) -> ReceiptText | None:
     )
 
 
+_COUNTS = tuple(b"%03d" % n for n in range(256))
+
+
 def render(
-    message_id: str,
+    message_id: bytes,
     sub: int,
     dlvrd: int,
     submitted_at_ms: int,
     done_at_ms: int,
-    stat: str,
+    stat: bytes,
     err: str,
     text: str,
 ) -> bytes:
@@ -90,11 +93,16 @@ def render(
     excerpt = text[:_TEXT_CHARACTERS]
     if not (excerpt.isascii() and excerpt.isprintable()):
         excerpt = _NOT_PRINTABLE.sub("?", excerpt)
-    submitted, done = _minute(submitted_at_ms // 60_000), _minute(done_at_ms // 60_000)
-    return (
-        f"id:{message_id} sub:{sub:03d} dlvrd:{dlvrd:03d} submit date:{submitted} "
-        f"done date:{done} stat:{stat} err:{err} text:{excerpt}"
-    ).encode("ascii")
+    return b"id:%b sub:%b dlvrd:%b submit date:%b done date:%b stat:%b err:%b text:%b" % (
+        message_id,
+        _COUNTS[sub],
+        _COUNTS[dlvrd],
+        _minute(submitted_at_ms // 60_000),
+        _minute(done_at_ms // 60_000),
+        stat,
+        err.encode(),
+        excerpt.encode(),
+    )
 
 
 _NOT_PRINTABLE = re.compile("[^ -~]")
@@ -154,6 +162,6 @@ def decode_date(text: str, utc_offset_s: int = 0) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _minute(minute: int) -> str:
+def _minute(minute: int) -> bytes:
     """YYMMDDhhmm of the minutes since 1970, UTC."""
-    return (_EPOCH + timedelta(minutes=minute)).strftime("%y%m%d%H%M")
+    return (_EPOCH + timedelta(minutes=minute)).strftime("%y%m%d%H%M").encode()

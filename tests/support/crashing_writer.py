@@ -23,7 +23,8 @@ async def main(url: str) -> None:
     acme = (await store.accounts.declare("acme", "EUR", 0, 10**12, 1)).id
     for key in range(1, 10**6, GROUP):
         assert await commit(store, accepting(acme, *range(key, key + GROUP))) is None
-        print(key + GROUP - 1, flush=True)
+        sys.stdout.write(f"{key + GROUP - 1}\n")
+        sys.stdout.flush()
 
 
 asyncio.run(main(sys.argv[1]))

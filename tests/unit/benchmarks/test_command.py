@@ -7,7 +7,7 @@ from benchmarks import command
 from benchmarks.report import Row
 from benchmarks.run import Bench
 from benchmarks.shapes import Subject
-from tests.unit.benchmarks.test_report import figures
+from tests.support.figures import figures
 
 
 def parse(*argv):

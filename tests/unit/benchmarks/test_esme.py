@@ -49,17 +49,11 @@ def test_a_submit_is_a_submit_sm_that_the_codec_reads(with_receipt):
 
 
 async def test_the_window_is_filled_and_refilled_up_to_the_count():
-    load = EsmeLoad(options())
-    link, transport = bound_link(load)
-    transport.taken()
-    load_numbers = []
     link, transport = bound_link(EsmeLoad(options()))
-    first = sequence_numbers(transport.taken())
-    assert first == [1, 2, 3]
+    assert sequence_numbers(transport.taken()) == [1, 2, 3]
     link.data_received(encode_submit_sm_resp(2, 0, b"a") + encode_submit_sm_resp(1, 0, b"b"))
-    load_numbers += sequence_numbers(transport.taken())
+    assert sequence_numbers(transport.taken()) == [4, 5]
     link.data_received(encode_submit_sm_resp(3, 0, b"c"))
-    assert load_numbers == [4, 5]
     assert transport.writes == []
 
 

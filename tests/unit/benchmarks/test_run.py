@@ -4,8 +4,6 @@ from benchmarks.process import BenchmarkError
 from benchmarks.run import Bench, is_sound, load_arguments, lost
 from benchmarks.shapes import Case, Mode, Subject, select
 
-LATENCY = {"p50": 1.0, "p99": 1.0, "max": 1.0}
-
 
 def case(shape, mode, subject=Subject.SQLITE):
     return Case(select([shape], count=100)[0], subject, mode)

@@ -24,7 +24,7 @@ def make_receipt(origin: FakeReceiver | None = None, fate: Fate = Fate.DELIVERED
         "", 5, 0, "POSTERN", 1, 1, "37120000000", 0, 0, 0, "", "", 1, 0, 0, 0, b"hello", b""
     )
     return PendingReceipt(
-        origin or FakeReceiver(0), sm, "hello", "4711", fate, SUBMITTED_MS, SUBMITTED_MS + 60_000
+        origin or FakeReceiver(0), sm, "hello", b"4711", fate, SUBMITTED_MS, SUBMITTED_MS + 60_000
     )
 
 
