@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from gateway.runtime import log
 from postern import demo_config
 from postern.daemon import SWITCH_INTERVAL_S, Daemon, run_daemon, settings_of
 from postern.demo_config import HOST, DemoPorts
-from postern.demo_guide import guide
+from postern.demo_guide import called_as, guide
 from postern.demo_secrets import DemoSecrets, load_or_make
 from postern.private_file import write_private
 from postern.simulator.process import SimulatorError, SimulatorProcess
@@ -69,7 +68,7 @@ class Demo:
         facts = self._facts(ports)
         if self._facts_file is not None:
             write_private(self._facts_file, json.dumps(facts, indent=2) + "\n")
-        print(guide(facts, _program()), flush=True)
+        print(guide(facts, called_as(sys.argv[0])), flush=True)
 
     async def _watch_carriers(self, daemon: Daemon) -> None:
         await self._simulator.wait()
@@ -122,11 +121,3 @@ def _log_to(path: Path) -> None:
     """The log goes into a file: the terminal is for the commands to copy."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     log.configure("INFO", os.fdopen(descriptor, "a", encoding="utf-8"))
-
-
-def _program() -> str:
-    """How the user called us, for commands that can be copied."""
-    called = Path(sys.argv[0])
-    if called.name == "__main__.py":
-        return f"{sys.executable} -m postern"
-    return "postern" if shutil.which("postern") else str(called)

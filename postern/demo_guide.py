@@ -1,7 +1,10 @@
-"""What the demo says once it runs: where everything is, and commands to copy.  Pure text."""
+"""What the demo says once it runs: where everything is, and commands to copy."""
 
 import json
 import shlex
+import shutil
+import sys
+from pathlib import Path
 from typing import Any
 
 from postern.demo_config import (
@@ -16,6 +19,13 @@ from postern.demo_config import (
 from postern.simulator.behaviour import MAGIC_NUMBERS
 
 RECIPIENT = "+37120000000"
+
+
+def called_as(program: str) -> str:
+    """How to call `postern` again, from the name it was started by (`sys.argv[0]`)."""
+    if Path(program).name == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m postern"
+    return "postern" if shutil.which("postern") else shlex.quote(program)
 
 
 def guide(facts: dict[str, Any], program: str) -> str:

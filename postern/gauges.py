@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from admin_api.operations import Gauges, ProviderGauges
 from gateway.flow.lane import Lane
+from postern.facts import awaiting_receipts
 from postern.heart import Heart
 
 
@@ -44,7 +45,7 @@ def _provider_gauges(lane: Lane) -> ProviderGauges:
         name=lane.name,
         queued=lane.queue.size,
         outstanding=outstanding,
-        awaiting_receipts=len(lane.awaiting),
+        awaiting_receipts=awaiting_receipts(lane),
         links_up=links_up,
         is_up=lane.wire.is_up(),
         is_paused=lane.paused,

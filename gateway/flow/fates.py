@@ -79,9 +79,9 @@ class Fates:
         if wants_notification(message.notify_when, state):
             self._plan_notification(message)
         journal.change_now(message, stored, token)
-        self._counters.fates[message.provider_id, state] += 1
+        name = self.provider_names.get(message.provider_id, "")
+        self._counters.fates[name, _WORD[state]] += 1
         if self._message_log is not None:
-            name = self.provider_names.get(message.provider_id, "")
             self._message_log.append(_line(message, name))
 
     def event(self, message: Message, kind: EventKind, detail: str) -> None:

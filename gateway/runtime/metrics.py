@@ -15,8 +15,7 @@ class Counters:
     def __init__(self) -> None:
         self.accepted: defaultdict[tuple[str, str], int] = defaultdict(int)  # door, account
         self.refused: defaultdict[tuple[str, str], int] = defaultdict(int)  # door, code
-        # provider id (None: never left), state
-        self.fates: defaultdict[tuple[int | None, int], int] = defaultdict(int)
+        self.fates: defaultdict[tuple[str, str], int] = defaultdict(int)  # provider, state word
         self.outcomes: defaultdict[tuple[str, str], int] = defaultdict(int)  # provider, outcome
         self.receipts: defaultdict[tuple[str, str], int] = defaultdict(int)  # provider, kind
         self.notifications: defaultdict[tuple[str, str], int] = defaultdict(int)  # door, result

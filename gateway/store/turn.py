@@ -40,21 +40,18 @@ class WriterTurn:
         try:
             await granted
         except asyncio.CancelledError:
-            if granted.cancelled():
-                self._cold.remove(granted)
-            else:  # granted in the same turn of the loop as it was cancelled
+            if not granted.cancelled():  # granted in the same turn of the loop as it was cancelled
                 self.release(cold=True)
             raise
 
     def release(self, *, cold: bool) -> None:
         """Passes the turn on; `cold` says whether a cold transaction gives it back."""
+        while self._cold and self._cold[0].cancelled():
+            self._cold.popleft()
         if self._group is not None and (cold or not self._cold):
             start, self._group = self._group, None
             start()
-            return
-        while self._cold:
-            granted = self._cold.popleft()
-            if not granted.done():
-                granted.set_result(None)
-                return
-        self._taken = False
+        elif self._cold:
+            self._cold.popleft().set_result(None)
+        else:
+            self._taken = False

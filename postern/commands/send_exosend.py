@@ -43,7 +43,7 @@ class ExoSendSending:
                 sending = await self._send(session)
                 await self._await_final(session, sending)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            reason = str(error) or "no answer in time"
+            reason = getattr(error, "strerror", None) or str(error) or "no answer in time"
             raise CommandError(f"{self._url}: {reason}", UNREACHABLE) from None
         return sending
 

@@ -20,7 +20,7 @@ from gateway.domain.commit_group import (
 )
 from gateway.domain.errors import CreditConflict, StoreRejected, StoreUnavailable
 from gateway.domain.lifecycle import MessageState as S
-from gateway.domain.lifecycle import MoneyState
+from gateway.domain.lifecycle import MoneyState, Notified
 from gateway.domain.message import IdempotencyKey
 from gateway.store.store import Store
 from tests.support.groups import PRICE, accepting, change, commit, group_of, new_message, write
@@ -149,6 +149,30 @@ async def test_agreeing_changes_report_nothing(
     assert not caplog.records
 
 
+@pytest.mark.parametrize("count", [1, 5, 600])
+async def test_notified_keys_turn_pending_into_done_and_nothing_else(
+    store: Store, count: int
+) -> None:
+    owed = range(1, count + 1)
+    others = {count + 1: Notified.NONE, count + 2: Notified.ABANDONED, count + 3: Notified.PENDING}
+    states = {**dict.fromkeys(owed, Notified.PENDING), **others}
+    await write(
+        store,
+        new_messages=[new_message(key, credential_id=4) for key in states],
+        message_changes=[
+            change(key, S.QUEUED, S.DELIVERED, notified=n) for key, n in states.items()
+        ],
+    )
+    await write(store, notified_keys=[*owed, count + 1, count + 2, 404_404])
+    done = await store.messages.message(count)
+    assert done is not None
+    assert (done.notified, done.state, done.final_at_ms) == (Notified.DONE, S.DELIVERED, 3_000)
+    rest = [await store.messages.message(key) for key in others]
+    assert [row.notified for row in rest if row is not None] == list(others.values())
+    still_owed = await store.messages.owed_notifications(4, 0, count + 9)
+    assert [row.key for row in still_owed] == [count + 3]
+
+
 async def test_parts_are_inserted_then_replaced(store: Store) -> None:
     await write(
         store,
@@ -272,6 +296,14 @@ async def test_what_is_held_is_not_available(store: Store) -> None:
     assert isinstance(await commit(store, accepting(acme, 1, 2)), CreditConflict)
     assert await commit(store, accepting(acme, 1)) is None
     assert await balances(store) == {"acme": (PRICE, PRICE)}
+
+
+async def test_no_more_can_be_held_than_is_available(store: Store) -> None:
+    acme = await account(store, opening=2 * PRICE)
+    too_much = group_of(credit=[CreditChange(acme, 0, 2 * PRICE + 1, True)])
+    assert isinstance(await commit(store, too_much), CreditConflict)
+    await write(store, credit=[CreditChange(acme, 0, 2 * PRICE, True)])
+    assert await balances(store) == {"acme": (2 * PRICE, 2 * PRICE)}
 
 
 async def test_conflict_names_every_account_at_fault_and_keeps_nothing(store: Store) -> None:
@@ -454,3 +486,17 @@ async def test_close_waits_for_the_running_group(store: Store) -> None:
     async with asyncio.timeout(20):
         await store.close()
     assert done.result() is None
+
+
+async def test_close_waits_for_an_open_cold_transaction(store: Store) -> None:
+    acme = await account(store)
+    async with store._engine.transaction() as transaction:
+        closing = asyncio.ensure_future(store.close())
+        await asyncio.sleep(0)
+        changed = await transaction.execute(
+            "UPDATE account SET balance_micros = 1 WHERE id = ?", acme
+        )
+        assert changed == 1
+        assert not closing.done()
+    async with asyncio.timeout(20):
+        await closing

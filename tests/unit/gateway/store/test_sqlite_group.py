@@ -22,9 +22,9 @@ def connection() -> Iterator[sqlite3.Connection]:
 
 @pytest.mark.parametrize(
     ("rows", "sizes"),
-    [(0, []), (1, [1]), (3, [2, 1]), (100, [64, 32, 4]), (1025, [512, 512, 1])],
+    [(0, []), (1, [1]), (5, [4, 1]), (100, [96, 4]), (1025, [512, 512, 1])],
 )
-def test_rows_go_in_powers_of_two(
+def test_rows_are_cut_into_the_sizes(
     connection: sqlite3.Connection, rows: int, sizes: list[int]
 ) -> None:
     connection.execute("CREATE TABLE pair (a, b)")
@@ -36,6 +36,29 @@ def test_rows_go_in_powers_of_two(
     assert [text.count("(") for text in seen] == sizes
     assert connection.execute("SELECT a FROM pair ORDER BY a").fetchall() == [
         (n,) for n in range(rows)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "sizes"),
+    [(0, []), (1, [1]), (5, [6]), (6, [6]), (100, [128]), (513, [512, 1]), (600, [512, 96])],
+)
+def test_updates_are_filled_up_and_touch_nothing_else(
+    connection: sqlite3.Connection, rows: int, sizes: list[int]
+) -> None:
+    connection.execute("CREATE TABLE pair (a INTEGER PRIMARY KEY, b)")
+    MultiRow("INSERT INTO pair VALUES", 2).run(connection, [(n, 0) for n in range(rows + 1)])
+    seen: list[str] = []
+    connection.set_trace_callback(seen.append)
+    update = MultiRow(
+        "UPDATE pair SET b = v.column2 FROM (VALUES", 2, ") AS v WHERE a = v.column1", fill=True
+    )
+    assert update.run(connection, [(n, n) for n in range(rows)]) == rows
+    connection.set_trace_callback(None)
+    assert [text.count("(") - 1 for text in seen] == sizes
+    assert connection.execute("SELECT * FROM pair ORDER BY a").fetchall() == [
+        *((n, n) for n in range(rows)),
+        (rows, 0),
     ]
 
 

@@ -77,16 +77,34 @@ async def test_cold_ones_come_in_order() -> None:
     assert log.granted[-1] == "g2"
 
 
-async def test_cancelled_waiter_is_passed_over() -> None:
+@pytest.mark.parametrize("turns", [0, 5])
+async def test_cancelled_waiter_is_passed_over(turns: int) -> None:
     log = Log()
     log.group("g1")
     gone, stays = log.cold("gone"), log.cold("stays")
     await settle()
     gone.cancel()
-    await settle()
+    for _ in range(turns):
+        await asyncio.sleep(0)
     log.turn.release(cold=False)
     await stays
+    await asyncio.wait([gone])
+    assert gone.cancelled()
     assert log.granted == ["g1", "stays"]
+
+
+async def test_group_is_not_lost_behind_a_cancelled_waiter() -> None:
+    log = Log()
+    log.group("g1")
+    gone = log.cold("gone")
+    log.group("g2")
+    await settle()
+    gone.cancel()
+    log.turn.release(cold=False)
+    assert log.granted == ["g1", "g2"]
+    log.turn.release(cold=False)
+    log.group("g3")
+    assert log.granted == ["g1", "g2", "g3"]
 
 
 async def test_waiter_cancelled_as_it_is_granted_passes_the_turn_on() -> None:

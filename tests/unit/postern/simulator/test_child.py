@@ -24,7 +24,7 @@ async def child() -> AsyncIterator[Process]:
     finally:
         if process.returncode is None:
             process.kill()
-        await process.communicate()
+            await process.communicate()
 
 
 async def test_it_tells_its_ports_in_one_line_and_ends_with_its_input() -> None:
@@ -33,11 +33,10 @@ async def test_it_tells_its_ports_in_one_line_and_ends_with_its_input() -> None:
         assert process.stdout is not None
         process.stdin.write(SimulatorSettings().to_json())
         ports = json.loads(await process.stdout.readline())
-        process.stdin.write(b"more input means nothing\n")
         for port in ports.values():
             _, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.close()
-        rest, errors = await process.communicate()
+        rest, errors = await process.communicate(b"more input means nothing\n")
 
     assert sorted(ports) == ["http", "inbox", "smpp"]
     assert (process.returncode, rest, errors) == (0, b"", b"")
