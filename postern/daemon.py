@@ -1,9 +1,9 @@
 """The composition root: opens the store, joins heart and doors, runs until told to stop.
 
-Order of the start: store -> heart -> accounts, routes, prices -> listeners -> providers -> recovery
-of what was queued.  Stopping goes the other way in two stages: no new work, then everything that
-was accepted is committed and answered, what is on its way to providers gets its answer or the
-deadline.
+Order of the start: store -> heart -> accounts, prices -> operator's room -> providers, routes ->
+customers' doors -> recovery of what was queued.  Stopping goes the other way in two stages: no new
+work, then everything that was accepted is committed and answered, what is on its way to providers
+gets its answer or the deadline.
 """
 
 import asyncio
@@ -104,8 +104,10 @@ class Daemon:
             self.south = South(self.heart)
             await self.heart.directory.load()
             await self._apply_accounts(settings)
-            await self._listen(settings)
+            await self._open_operator_room(settings)
+            self._bind_rest(settings)
             await self._start_south(settings)
+            await self._open_doors(settings)
         except BaseException:
             await self._close_listeners()
             await self._supervisor.stop()
@@ -182,24 +184,35 @@ class Daemon:
 
     # -- doors -----------------------------------------------------------------------------------
 
-    async def _listen(self, settings: Settings) -> None:
+    async def _open_operator_room(self, settings: Settings) -> None:
         heart, listen = self.heart, settings.listen
-        if listen.admin is not None or listen.control is not None:
-            operations = LiveOperations(heart, self._smpp_connections, self._addresses)
-            self._admin = AdminServer(
-                operations=operations, counters=heart.counters, control_path=listen.control
-            )
-            await self._admin.start(listen.admin)
-            if listen.admin is not None:
-                self.listeners.admin = Address(listen.admin.host, self._admin.port)
-        if listen.smpp is not None:
+        if listen.admin is None and listen.control is None:
+            return
+        operations = LiveOperations(heart, self._smpp_connections, self._addresses)
+        self._admin = AdminServer(
+            operations=operations, counters=heart.counters, control_path=listen.control
+        )
+        await self._admin.start(listen.admin)
+        if listen.admin is not None:
+            self.listeners.admin = Address(listen.admin.host, self._admin.port)
+
+    def _bind_rest(self, settings: Settings) -> None:
+        """Takes the REST address, which providers' callback URLs need; serves nobody yet."""
+        address = settings.listen.http
+        if address is not None:
+            self._rest = self._rest_listener(settings, address)
+            self._rest.bind()
+            self.listeners.http = Address(address.host, self._rest.port)
+
+    async def _open_doors(self, settings: Settings) -> None:
+        """Serves customers: everything a message needs stands by now."""
+        address = settings.listen.smpp
+        if address is not None:
             self._smpp = self._smpp_server(settings)
-            await self._smpp.start(*listen.smpp)
-            self.listeners.smpp = Address(listen.smpp.host, self._smpp.port)
-        if listen.http is not None:
-            self._rest = self._rest_listener(settings, listen.http)
+            await self._smpp.start(*address)
+            self.listeners.smpp = Address(address.host, self._smpp.port)
+        if self._rest is not None:
             await self._rest.start()
-            self.listeners.http = Address(listen.http.host, self._rest.port)
         self._start_webhooks(settings)
 
     def _smpp_server(self, settings: Settings) -> SmppServer:

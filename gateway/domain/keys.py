@@ -11,7 +11,7 @@ from hashlib import blake2b
 
 EPOCH_MS = 1_704_067_200_000  # 2024-01-01T00:00:00Z
 _NODE_BITS, _COUNTER_BITS = 8, 14
-_SHIFT = _NODE_BITS + _COUNTER_BITS
+KEY_SHIFT = _NODE_BITS + _COUNTER_BITS
 KEY_LIMIT = 1 << 63
 
 
@@ -30,10 +30,10 @@ class KeyMaker:
     def next(self, now_ms: int) -> int:
         """A key greater than every earlier one; its time is `now_ms` unless the clock went back."""
         last = self._last
-        key = ((now_ms - EPOCH_MS) << _SHIFT) | self._node
+        key = ((now_ms - EPOCH_MS) << KEY_SHIFT) | self._node
         if key <= last:
             if last & self._counter_limit == self._counter_limit:
-                key = (((last >> _SHIFT) + 1) << _SHIFT) | self._node
+                key = (((last >> KEY_SHIFT) + 1) << KEY_SHIFT) | self._node
             else:
                 key = last + 1
         self._last = key
@@ -42,12 +42,12 @@ class KeyMaker:
 
 def key_time_ms(key: int) -> int:
     """When the key was made: UTC milliseconds since 1970."""
-    return (key >> _SHIFT) + EPOCH_MS
+    return (key >> KEY_SHIFT) + EPOCH_MS
 
 
 def first_key_at(time_ms: int) -> int:
     """The least key any node could make at `time_ms`."""
-    return max(0, time_ms - EPOCH_MS) << _SHIFT
+    return max(0, time_ms - EPOCH_MS) << KEY_SHIFT
 
 
 class PublicIds:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from gateway.domain.account import ChargeAt, Credential, Door
 from gateway.domain.errors import Refusal, RefusalCode
-from gateway.domain.keys import KeyMaker, key_time_ms
+from gateway.domain.keys import EPOCH_MS, KEY_SHIFT, KeyMaker
 from gateway.domain.lifecycle import MoneyState
 from gateway.domain.message import Batch, Channel, Message, Submission
 from gateway.domain.route import Route
@@ -237,7 +237,7 @@ class Admission:
         key = self._keys.next(self._clock.now_ms())
         account = submission.credential.account
         # The key's own time, not the clock's: due times never run behind older keys.
-        due = submission.due_at_ms or key_time_ms(key)
+        due = submission.due_at_ms or (key >> KEY_SHIFT) + EPOCH_MS
         if not cost:
             money = MoneyState.NONE
         elif account.charge_at == ChargeAt.ACCEPT:

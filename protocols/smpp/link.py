@@ -140,8 +140,12 @@ class Link(asyncio.Protocol):
             self._held.extend(pdus)
             return
         session = self.session
+        last_id, state, verdict = -1, session.state, Verdict.IGNORE
         for index, (command_id, command_status, sequence_number, body) in enumerate(pdus):
-            verdict = session.receive(command_id)
+            # PDUs of a kind come in runs: the table is asked once per run and state.
+            if command_id != last_id or session.state is not state:
+                last_id, state = command_id, session.state
+                verdict = session.receive(command_id)
             if verdict is Verdict.ACCEPT:
                 if command_id == _ENQUIRE_LINK:
                     self.send(encode_header(_ENQUIRE_LINK_RESP, 0, sequence_number))

@@ -34,7 +34,7 @@ def final_status(rest: RestClient, message_id: str) -> dict[str, object]:
         data: dict[str, object] = rest.get(f"/sms/{message_id}/status").json["data"]
         return data if data["status"] in ("delivered", "failed") else None
 
-    found = until(f"a final status of {message_id}", status, poll_s=0.4)
+    found = until(f"a final status of {message_id}", status, poll_s=0.5)
     assert found is not None
     return found
 

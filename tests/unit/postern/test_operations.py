@@ -152,7 +152,7 @@ async def test_token_opens_after_a_restart_and_is_not_stored_in_clear(tmp_path: 
         credential = running.heart.directory.token(token)
         assert credential is not None
         assert credential.account.name == "acme"
-    stored = (tmp_path / "postern.db").read_bytes()  # noqa: ASYNC240 - a small file
+    stored = (tmp_path / "postern.db").read_bytes()
     assert b"shop" in stored
     assert token.partition("|")[2].encode() not in stored
 
