@@ -235,7 +235,7 @@ class Retention(Protocol):
     """Removal of what is finished and old."""
 
     async def purge_finished(self, before_key: int, limit: int) -> int:
-        """Removes up to `limit` final messages with keys below `before_key`; how many it removed."""
+        """Removes up to `limit` final messages with keys below `before_key`; returns how many."""
 
 
 # --- what the doors offer -----------------------------------------------------------------------

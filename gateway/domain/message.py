@@ -40,6 +40,14 @@ class Opaque(NamedTuple):
     tlvs: bytes
 
 
+class Changed(IntEnum):
+    """Whether the newest state of a message is with the journal."""
+
+    NO = 0
+    RIDING = 1  # goes to disk soon
+    FORCED = 2  # goes with the next commit group
+
+
 class Part:
     """One segment of a long message, numbered from 0."""
 
@@ -65,8 +73,8 @@ class Message:
     __slots__ = (
         "account", "alphabet", "attempts", "batch_key", "changed", "channel", "charge_micros",
         "credential", "door", "door_note", "due_at_ms", "error", "expires_at_ms", "final_at_ms",
-        "in_flight", "key", "money", "notified", "notify_when", "opaque", "part_count", "parts", "priority",
-        "provider_id", "provider_message_id", "recipient", "route", "sender", "sent_at_ms", "state",
+        "in_flight", "key", "money", "notified", "notify_when", "opaque", "part_count", "parts",
+        "priority", "provider_id", "provider_message_id", "recipient", "route", "sender", "sent_at_ms", "state",
         "stored_state", "text", "tried",
     )  # fmt: skip
 
@@ -120,7 +128,7 @@ class Message:
         self.error = ""
         self.notified = Notified.NONE
         self.parts: list[Part] | None = None
-        self.changed = False  # already in the open commit group
+        self.changed = Changed.NO  # not on disk yet: what the journal knows of it
         self.in_flight = 0  # parts handed to a provider and not answered yet
         self.route: Route | None = None  # the Route chosen at admission; None = choose again
         self.tried: set[int] | None = None  # providers that refused it in this round

@@ -1,6 +1,6 @@
-"""The answer of every provider to one part:
+"""The answer of a provider to one part.
 
-`Sent | Deferred | Refused | Unknown`.  Values, never exceptions.
+`Sent | Deferred | Refused | Unknown`: values, never exceptions.
 """
 
 from typing import TypeAlias

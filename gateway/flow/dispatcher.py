@@ -26,6 +26,9 @@ from gateway.policy.routing import choose_provider
 from gateway.ports import Clock, Timer
 from gateway.runtime.metrics import Counters
 
+# Bound once: reaching a member through its class costs eight times a global.
+_HANDED_OVER = MessageState.HANDED_OVER
+
 _QUEUED, _ATTEMPTED, _SENT = MessageState.QUEUED, MessageState.ATTEMPTED, MessageState.SENT
 MOVE_AT_ONCE = 512  # messages re-queued per loop turn when a link comes up
 _NO_ROUTE = Route("(no route)", Channel.SMS, "", ())
@@ -65,16 +68,45 @@ class Dispatcher:
     def accepted(self, messages: Iterable[Message]) -> None:
         """Messages whose commit group is on disk."""
         now_ms = self._clock.now_ms()
+        now = self._clock.monotonic()
         touched: set[Lane] = set()
+        route: Route | None = None
+        lane, room = None, 0
         for message in messages:
             if not self._backlogs.enter(message):
                 continue
             if message.due_at_ms > now_ms:
                 self._postpone(message)
-            else:
-                self._place(message, touched)
-        for lane in touched:
-            self.pump(lane)
+                continue
+            if message.route is not route:
+                route = message.route
+                lane, room = self._idle_lane(route)
+            if (
+                lane is not None
+                and room > 0
+                and message.expires_at_ms > now_ms
+                and not lane.pace.delay_s(message.part_count, now)
+            ):
+                room -= message.part_count
+                self._backlogs.taken(message)
+                self._start(lane, message)
+                continue
+            lane = None  # from here on the order of the queue counts
+            self._place(message, touched)
+        for touched_lane in touched:
+            self.pump(touched_lane)
+
+    def _idle_lane(self, route: Route | None) -> tuple[Lane | None, int]:
+        """The lane of a route's only provider and its room, when nothing waits for it.
+
+        Its messages need no queue: the usual case, and half the price.
+        """
+        if route is None or self.stopping or len(route.tiers) != 1 or len(route.tiers[0]) != 1:
+            return None, 0
+        lane = self.lanes.get(route.tiers[0][0][0])
+        if lane is None or lane.queue.size or lane.pump_timer is not None or not lane.is_open:
+            return None, 0
+        return lane, lane.wire.room() - lane.committing
 
     def readmitted(self, message: Message) -> None:
         """A message read back from disk; `Backlogs` has counted it."""
@@ -243,7 +275,7 @@ class Dispatcher:
         message.tried = None
         self._fates.sent(message)
         if not asks_for_receipt(message, lane.spec.receipts):
-            self._fates.finish(message, MessageState.HANDED_OVER)
+            self._fates.finish(message, _HANDED_OVER)
             return
         message.state = _SENT
         self._journal.change(message)
@@ -381,7 +413,7 @@ class Dispatcher:
 
     def _part_sent(self, lane: Lane, message: Message, part: Part, provider_id: str) -> None:
         asks = asks_for_receipt(message, lane.spec.receipts)
-        part.state = _SENT if asks else MessageState.HANDED_OVER
+        part.state = _SENT if asks else _HANDED_OVER
         part.provider_id = lane.id
         part.provider_message_id = provider_id
         self._journal.change_part(part)
@@ -403,7 +435,7 @@ class Dispatcher:
                 message.state = _SENT
                 self._journal.change(message)
             else:
-                self._fates.finish(message, MessageState.HANDED_OVER)
+                self._fates.finish(message, _HANDED_OVER)
             return
         self._not_sent(lane, message, verdict)
 

@@ -1,6 +1,6 @@
-"""The one place where a message gets its final state:
+"""The one place where a message gets its final state.
 
-money, notification, log, counters, commit.
+Money, notification, message log, counters and commit are decided here, once for every flow.
 """
 
 import json
@@ -23,6 +23,17 @@ from gateway.flow.journal import Journal
 from gateway.ports import Clock
 from gateway.runtime.message_log import MessageLog
 from gateway.runtime.metrics import Counters
+
+# Bound once: reaching a member through its class costs eight times a global.
+_UNKNOWN = MessageState.UNKNOWN
+_DELIVERED = MessageState.DELIVERED
+_HANDED_OVER = MessageState.HANDED_OVER
+_HELD = MoneyState.HELD
+_CHARGED = MoneyState.CHARGED
+_REFUNDED = MoneyState.REFUNDED
+_SMPP = Door.SMPP
+_PENDING = Notified.PENDING
+_AT_SUBMIT = ChargeAt.SUBMIT
 
 # Tables by state value: the hash of an enum member is a Python call, an index is not.
 _STATES = range(max(WORDS) + 1)
@@ -50,7 +61,7 @@ class Fates:
 
     def sent(self, message: Message) -> None:
         """The provider took it: a hold of `charge = "submit"` becomes a charge."""
-        if message.money == MoneyState.HELD and message.account.charge_at == ChargeAt.SUBMIT:
+        if message.money == _HELD and message.account.charge_at == _AT_SUBMIT:
             self._charge(message)
 
     def finish(
@@ -73,7 +84,7 @@ class Fates:
         message.final_at_ms = self._clock.now_ms()
         if error:
             message.error = error
-        if before != MessageState.UNKNOWN:
+        if before != _UNKNOWN:
             self._settle(message, state)
         journal = self._journal
         if wants_notification(message.notify_when, state):
@@ -94,16 +105,16 @@ class Fates:
 
     def _settle(self, message: Message, state: MessageState) -> None:
         money = message.money
-        if money == MoneyState.CHARGED:
+        if money == _CHARGED:
             # Refused, failed before it left, expired in our queue or cancelled: given back.
             if not message.sent_at_ms and state not in (
-                MessageState.DELIVERED,
-                MessageState.HANDED_OVER,
-                MessageState.UNKNOWN,
+                _DELIVERED,
+                _HANDED_OVER,
+                _UNKNOWN,
             ):
                 self._refund(message)
-        elif money == MoneyState.HELD:
-            if state in (MessageState.DELIVERED, MessageState.HANDED_OVER):
+        elif money == _HELD:
+            if state in (_DELIVERED, _HANDED_OVER):
                 self._charge(message)
             else:
                 self._release(message)
@@ -112,19 +123,19 @@ class Fates:
         account, amount = message.account, message.charge_micros
         account.held_micros -= amount
         account.balance_micros -= amount
-        message.money = MoneyState.CHARGED
+        message.money = _CHARGED
         self._journal.move_money(account, LedgerKind.CHARGE, -amount, -amount)
 
     def _release(self, message: Message) -> None:
         account, amount = message.account, message.charge_micros
         account.held_micros -= amount
-        message.money = MoneyState.REFUNDED
+        message.money = _REFUNDED
         self._journal.move_money(account, LedgerKind.REFUND, 0, -amount)
 
     def _refund(self, message: Message) -> None:
         account, amount = message.account, message.charge_micros
         account.balance_micros += amount
-        message.money = MoneyState.REFUNDED
+        message.money = _REFUNDED
         self._journal.move_money(account, LedgerKind.REFUND, amount, 0)
         self._counters.refunded_micros[account.currency] += amount
 
@@ -132,8 +143,8 @@ class Fates:
 
     def _plan_notification(self, message: Message) -> None:
         """The answer goes back over the door the message came in by."""
-        if message.door == Door.SMPP:
-            message.notified = Notified.PENDING
+        if message.door == _SMPP:
+            message.notified = _PENDING
             self._journal.also_after_commit(self.offer_notification, message)
             return
         urls = self.webhook_urls.get(message.account.id)

@@ -1,7 +1,4 @@
-"""The heart's end of one provider:
-
-its ready queue, pace, and the messages it owes a receipt for.
-"""
+"""The heart's end of one provider: queue, pace, and the messages it owes receipts for."""
 
 from itertools import islice
 

@@ -7,10 +7,7 @@ from gateway.policy.prefix import PrefixTable
 
 
 class RouteTable:
-    """Finds the route of a message:
-
-    longest prefix, then most conditions, then declaration order.
-    """
+    """Finds a message's route: longest prefix, most conditions, declaration order."""
 
     __slots__ = ("_tables", "routes")
 

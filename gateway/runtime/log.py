@@ -1,4 +1,4 @@
-"""Structured logging: one JSON object per line on standard error; secrets and bodies never reach it.
+"""Structured logging: one JSON object per line on standard error, without secrets or bodies.
 
 A record is an event name plus fields: ``log.info("bind.accepted", extra={"fields": {...}})``.
 """

@@ -3,8 +3,10 @@
 import argparse
 import sys
 
+from conf.problems import Problem, SettingsError
 from postern.commands.options import add_config, add_json, config_path
 from postern.commands.output import print_json
+from postern.daemon import settings_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,9 +18,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints problems and warnings; 1 when there are problems."""
-    from conf.problems import Problem, SettingsError
-    from postern.daemon import settings_of
-
     config = config_path(args)
     problems: list[Problem] = []
     warnings: list[Problem] = []

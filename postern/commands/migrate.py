@@ -3,9 +3,14 @@
 import argparse
 import asyncio
 
+from gateway.domain.errors import GatewayError
+from gateway.runtime.clock import LoopClock
+from gateway.runtime.supervisor import Supervisor
+from gateway.store.store import Store
 from postern.commands.failure import REFUSED, CommandError
 from postern.commands.options import add_config, add_json, config_path
 from postern.commands.output import print_json
+from postern.commands.settings import load_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,9 +22,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Applies what is missing; the daemon does the same at its start."""
-    from gateway.domain.errors import GatewayError
-    from postern.commands.settings import load_settings
-
     config = config_path(args)
     settings = load_settings(config)
     try:
@@ -37,10 +39,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _migrate(url: str, seal: bytes | None) -> list[str]:
-    from gateway.runtime.clock import LoopClock
-    from gateway.runtime.supervisor import Supervisor
-    from gateway.store.store import Store
-
     supervisor = Supervisor(lambda _name, _error: None)
     try:
         store = await Store.open(

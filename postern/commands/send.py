@@ -2,16 +2,16 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from conf.settings import Settings
+from postern.commands.clock import clock
 from postern.commands.control_client import ControlClient
 from postern.commands.failure import UNREACHABLE, CommandError, DaemonAbsentError
 from postern.commands.options import add_config, add_json, config_path
 from postern.commands.output import print_json
 from postern.commands.sending import Draft, Say, Sending
-
-if TYPE_CHECKING:
-    from conf.settings import Settings
+from postern.commands.settings import load_settings
 
 WAIT_S = 10.0
 _ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -85,7 +85,6 @@ def _nothing(_line: str) -> None:
 
 def _send(door: SmppDoor | ExoSendDoor, draft: Draft, say: Say) -> Sending:
     if isinstance(door, SmppDoor):
-        from postern.commands.clock import clock
         from postern.commands.send_smpp import SmppSending
 
         return SmppSending(draft, say, clock().monotonic).run(*door)
@@ -113,8 +112,6 @@ def _configured_door(
     config: Path, wanted: str | None, sender: str
 ) -> tuple[SmppDoor | ExoSendDoor, str]:
     """The first account with a credential for a door that listens."""
-    from postern.commands.settings import load_settings
-
     settings = load_settings(config)
     listen = _addresses(config, settings)
     for account in settings.accounts:
@@ -137,7 +134,7 @@ def _configured_door(
     )
 
 
-def _addresses(config: Path, settings: "Settings") -> dict[str, str]:
+def _addresses(config: Path, settings: Settings) -> dict[str, str]:
     """Where the doors listen: as the daemon says, since port 0 is a free one; else as declared."""
     try:
         listen: dict[str, str] = ControlClient(config).call("status")["listen"]

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from gateway.ports import Clock
+from gateway.runtime.clock import LoopClock
 from postern.commands.failure import REFUSED, UNREACHABLE, CommandError
 from postern.commands.sending import Draft, Say, Sending
 
@@ -92,7 +93,6 @@ class ExoSendSending:
 
 def send(draft: Draft, say: Say, url: str, token: str) -> Sending:
     """`ExoSendSending` in an event loop of its own."""
-    from gateway.runtime.clock import LoopClock
 
     async def run() -> Sending:
         clock = LoopClock(asyncio.get_running_loop())

@@ -2,14 +2,20 @@
 
 import argparse
 import errno
+import os
 import re
+import socket
 from pathlib import Path
 
+from gateway.domain.errors import GatewayError
+from gateway.runtime import log
+from postern import daemon
 from postern.commands.failure import REFUSED, CommandError
 from postern.commands.options import add_config, config_path
+from postern.commands.settings import load_settings
 
-# asyncio's and uvloop's words for an address that cannot be had.
-_BIND_ERROR = re.compile(r"address \('([^']+)', (\d+)[^)]*\): (.+)")
+# How asyncio and uvloop name an address that cannot be had, somewhere in the error's text.
+_ADDRESS = re.compile(r"address \('([^']+)', (\d+)")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,13 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs until SIGTERM or SIGINT; SIGHUP reads the configuration again."""
-    from gateway.domain.errors import GatewayError
-    from gateway.runtime import log
-    from postern import daemon
-    from postern.commands.settings import load_settings
-
     config = config_path(args)
-    settings = load_settings(config, with_templates=True)
+    settings = load_settings(config)
     log.configure(settings.log.level.upper())
     try:
         daemon.serve(settings)
@@ -41,9 +42,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _start_failure(config: Path, error: OSError) -> str:
     reason = error.strerror or str(error)
-    bind = _BIND_ERROR.search(reason)
-    if bind is not None:
-        reason = f"cannot listen on {bind[1]}:{bind[2]}: {bind[3]}"
+    if isinstance(error, socket.gaierror):
+        return f"{config}: a host name of [listen] has no address: {reason}"
+    address = _ADDRESS.search(reason)
+    if address is not None and error.errno:
+        reason = f"cannot listen on {address[1]}:{address[2]}: {os.strerror(error.errno).lower()}"
     if error.errno == errno.EADDRINUSE:
         reason += ": stop what listens there, or change [listen]"
     where = f" ({error.filename})" if error.filename else ""

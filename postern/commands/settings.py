@@ -3,21 +3,18 @@
 from pathlib import Path
 
 from conf.problems import SettingsError
-from conf.settings import Settings, load
+from conf.settings import Settings
 from postern.commands.failure import REFUSED, CommandError
+from postern.daemon import settings_of
 
 
-def load_settings(config: Path, *, with_templates: bool = False) -> Settings:
-    """Reads the file; `with_templates` compiles those of HTTP providers as well, as `serve` does.
+def load_settings(config: Path) -> Settings:
+    """Reads the file as the daemon does, templates of HTTP providers included.
 
     Raises:
         CommandError: one line per problem.
     """
     try:
-        if with_templates:
-            from postern.daemon import settings_of
-
-            return settings_of(config)
-        return load(config)
+        return settings_of(config)
     except SettingsError as error:
         raise CommandError("\n".join(map(str, error.problems)), REFUSED) from None

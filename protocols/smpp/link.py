@@ -13,16 +13,23 @@ from protocols.smpp.codec import FrameError, encode_header, frame
 from protocols.smpp.constants import RESP, CommandId, CommandStatus
 from protocols.smpp.session import Action, Role, Session, State, Timers, Verdict
 
+# Bound once: reaching a member through its class costs eight times a global.
+_ACCEPT = Verdict.ACCEPT
+_RESPONSE = Verdict.RESPONSE
+_IGNORE = Verdict.IGNORE
+
 log = logging.getLogger("postern.smpp")
 
 TICK_S = 1.0
 # A peer that does not read: above the first mark we give it nothing more, at the second we hang up.
 WRITE_HIGH_OCTETS = 1 << 20
 WRITE_LIMIT_OCTETS = 8 << 20
+CLOSE_LIMIT_S = 5.0  # for the peer to read what was written before we closed
 
 _GENERIC_NACK = int(CommandId.GENERIC_NACK)
 _ENQUIRE_LINK = int(CommandId.ENQUIRE_LINK)
 _ENQUIRE_LINK_RESP = int(CommandId.ENQUIRE_LINK_RESP)
+_UNBIND_RESP = int(CommandId.UNBIND_RESP)
 
 Pdu = tuple[int, int, int, bytes]
 
@@ -42,6 +49,8 @@ class Link(asyncio.Protocol):
         self._held: list[Pdu] = []  # PDUs read but not to be handled yet
         self._is_holding = False
         self._timer: Timer | None = None
+        self._unbind_resp: bytes | None = None  # set once both sides agreed to end; what we owe
+        self._close_by = 0.0
         self._transport: Any = None
         self.session: Session
         self.can_write = True
@@ -64,6 +73,13 @@ class Link(asyncio.Protocol):
 
     def swept(self, now: float) -> None:
         """Once a second: time out what waits too long."""
+
+    def leaving(self) -> None:
+        """No new work for this link: it unbinds or closes.  May be called more than once."""
+
+    def is_settled(self) -> bool:
+        """Whether no request waits for an answer, so that an unbind may be finished."""
+        return True
 
     def link_lost(self) -> None:
         """The connection is gone; called once."""
@@ -140,25 +156,38 @@ class Link(asyncio.Protocol):
             self._held.extend(pdus)
             return
         session = self.session
-        last_id, state, verdict = -1, session.state, Verdict.IGNORE
+        last_id, state, verdict = -1, session.state, _IGNORE
         for index, (command_id, command_status, sequence_number, body) in enumerate(pdus):
             # PDUs of a kind come in runs: the table is asked once per run and state.
             if command_id != last_id or session.state is not state:
                 last_id, state = command_id, session.state
                 verdict = session.receive(command_id)
-            if verdict is Verdict.ACCEPT:
-                if command_id == _ENQUIRE_LINK:
-                    self.send(encode_header(_ENQUIRE_LINK_RESP, 0, sequence_number))
+            try:
+                if verdict is _ACCEPT:
+                    if command_id == _ENQUIRE_LINK:
+                        self.send(encode_header(_ENQUIRE_LINK_RESP, 0, sequence_number))
+                    else:
+                        self.request_received(command_id, sequence_number, body)
+                elif verdict is _RESPONSE:
+                    if command_id != _ENQUIRE_LINK_RESP:
+                        self.response_received(command_id, command_status, sequence_number, body)
                 else:
-                    self.request_received(command_id, sequence_number, body)
-            elif verdict is Verdict.RESPONSE:
-                if command_id != _ENQUIRE_LINK_RESP:
-                    self.response_received(command_id, command_status, sequence_number, body)
-            else:
-                self._misplaced(verdict, command_id, sequence_number)
+                    self._misplaced(verdict, command_id, sequence_number)
+            except Exception as error:
+                self._failed(error, command_id, sequence_number)
             if self._is_holding:
                 self._held.extend(pdus[index + 1 :])
                 return
+
+    def _failed(self, error: Exception, command_id: int, sequence_number: int) -> None:
+        """A defect of ours costs this PDU only: not the bind, and not whoever called `release`."""
+        log.error(
+            "link.failed",
+            exc_info=error,
+            extra={"fields": {"peer": self.peer, "command_id": f"0x{command_id:08x}"}},
+        )
+        if not command_id & RESP:
+            self.send(encode_header(command_id | RESP, CommandStatus.RSYSERR, sequence_number))
 
     def _misplaced(self, verdict: Verdict, command_id: int, sequence_number: int) -> None:
         if verdict is Verdict.WRONG_STATE:
@@ -184,7 +213,10 @@ class Link(asyncio.Protocol):
         transport = self._transport
         if not transport.is_closing():
             transport.write(b"".join(out) if len(out) > 1 else out[0])
-            if not self.can_write and transport.get_write_buffer_size() > WRITE_LIMIT_OCTETS:
+            # A stranger gets the first mark only: any number of them may come.
+            if not self.can_write and (
+                not self.session.is_bound or transport.get_write_buffer_size() > WRITE_LIMIT_OCTETS
+            ):
                 self.abort("the peer does not read")
         out.clear()
 
@@ -193,6 +225,12 @@ class Link(asyncio.Protocol):
     def _tick(self) -> None:
         now = self._clock.monotonic()
         self._timer = self._clock.call_later(TICK_S, self._tick)
+        if self._transport.is_closing():
+            if now >= self._close_by:
+                self._transport.abort()
+            return
+        if self._is_holding:
+            self.session.heard(now)  # we do not listen: silence proves nothing about the peer
         self.swept(now)
         action = self.session.next_action(now)
         if action is None:
@@ -210,20 +248,48 @@ class Link(asyncio.Protocol):
         """Asks the peer to end the session; the connection closes with its answer."""
         if self.session.is_bound:
             self.session.unbinding(self._clock.monotonic())
+            self.leaving()
             self.send(encode_header(CommandId.UNBIND, 0, self.next_enquire_sequence()))
         elif self.session.state is not State.UNBINDING:
             self.close("unbind")
 
+    def unbind_asked(self, sequence_number: int) -> None:
+        """The peer unbinds: outstanding requests are answered first, then its unbind (trap 19)."""
+        self.session.unbinding(self._clock.monotonic())
+        self._unbind_resp = encode_header(_UNBIND_RESP, 0, sequence_number)
+        self.leaving()
+        self.finish_unbind()
+
+    def unbind_answered(self) -> None:
+        """The peer agrees to our unbind."""
+        self._unbind_resp = b""
+        self.finish_unbind()
+
+    def finish_unbind(self) -> None:
+        """Ends an unbind both sides agreed on, once nothing is outstanding."""
+        if self._unbind_resp is None or not self.is_settled():
+            return
+        if self._unbind_resp:
+            self.send(self._unbind_resp)
+        self.close("unbind")
+
     def close(self, reason: str) -> None:
-        """Writes what is queued, then closes."""
+        """Writes what is queued, then closes; nothing that still comes is handled."""
         if self._transport is None or self._transport.is_closing():
             return
         self.close_reason = self.close_reason or reason
+        self._close_by = self._clock.monotonic() + CLOSE_LIMIT_S
         self._flush()
         self._transport.close()
+        self._end()
 
     def abort(self, reason: str) -> None:
         """Closes at once; what the peer has not read is lost."""
         self.close_reason = self.close_reason or reason
         if self._transport is not None:
             self._transport.abort()
+            self._end()
+
+    def _end(self) -> None:
+        self.session.closed()
+        self.leaving()

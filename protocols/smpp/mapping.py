@@ -14,6 +14,7 @@ from gateway.domain.receipt import Receipt
 from protocols.smpp import receipt_text
 from protocols.smpp.charset import decode
 from protocols.smpp.codec import (
+    MAX_SHORT_MESSAGE,
     PduError,
     ShortMessage,
     decode_tlvs,
@@ -32,6 +33,9 @@ from protocols.smpp.constants import (
     WireState,
 )
 from protocols.smpp.times import decode_time
+
+# Bound once: reaching a member through its class costs eight times a global.
+_SMPP = Door.SMPP
 
 # --- north: refusals ----------------------------------------------------------------------------
 
@@ -67,6 +71,54 @@ MOST_PRIORITY = 3  # 5.2.14
 _PRIORITY = (1, 2, 3, 3)
 # A door note keeps how the customer wrote the addresses: four octets of TON and NPI, then a bit.
 _NOTE_PLUS = 1 << 32
+
+
+# A whole submit_sm body (4.4.1) as nearly everybody sends it, read as Latin-1: plain text in
+# data_coding 0, esm_class 0, no times, no TLVs.  Source TON and NPI, source, destination TON and
+# NPI, destination, priority_flag, registered_delivery, sm_length, text.
+_USUAL_SUBMIT = re.compile(
+    r"[^\0]{0,5}\0(.)(.)([^\0]{1,20})\0(.)(.)([^\0]{1,20})\0"
+    r"\0.([\0-\3])\0\0(.).\0.(.)([ !\"#%&'()*+,\-./0-9:;<=>?A-Za-z\n\r]{1,160})",
+    re.DOTALL,
+)
+
+
+def usual_submission(
+    body: bytes, credential: Credential, answer: Answer, sequence_number: int
+) -> tuple[Submission, str] | None:
+    """Submission and destination_addr of a submit_sm of the usual form; None: decode it all.
+
+    One look instead of three, for nine messages of ten.  Agrees with `submission` wherever it
+    answers; only for credentials whose data_coding 0 has the ASCII letters in their places, which
+    are all of `DEFAULT_CHARSETS`.
+    """
+    match = _USUAL_SUBMIT.fullmatch(body.decode("latin-1"))
+    if match is None:
+        return None
+    (
+        source_ton, source_npi, source, dest_ton, dest_npi, destination, priority, registered,
+        length, text,
+    ) = match.groups()  # fmt: skip
+    if ord(length) != len(text):
+        return None
+    note = ord(source_ton) | ord(source_npi) << 8 | ord(dest_ton) << 16 | ord(dest_npi) << 24
+    if destination[0] == "+":
+        note |= _NOTE_PLUS
+    submission = Submission(
+        credential,
+        _SMPP,
+        source,
+        text,
+        answer,
+        sequence_number,
+        None,
+        _NOTIFY[ord(registered) & REGISTERED_RECEIPT_MASK],
+        _PRIORITY[ord(priority)],
+        0,
+        0,
+        note,
+    )
+    return submission, destination
 
 
 def submission(
@@ -116,7 +168,7 @@ def submission(
         note |= _NOTE_PLUS
     return Submission(
         credential,
-        Door.SMPP,
+        _SMPP,
         sm.source_addr or credential.account.default_sender,
         text,
         answer,
@@ -209,6 +261,8 @@ _LONGEST_SHORT_CODE = 8
 
 def source_ton_npi(sender: str) -> tuple[int, int]:
     """TON and NPI that fit a sender: alphanumeric, short code, or international number."""
+    if not sender:
+        return Ton.UNKNOWN, Npi.UNKNOWN  # the SMSC's default (4.4.1)
     digits = sender.removeprefix("+")
     if not (digits.isascii() and digits.isdigit()):
         return Ton.ALPHANUMERIC, Npi.UNKNOWN
@@ -260,11 +314,18 @@ _STATE_OF_VALUE: dict[int, MessageState] = {
 
 
 # A whole deliver_sm body (4.6.1) with an Appendix B text as nearly everybody writes it, read as
-# Latin-1: sm_length, the text up to `err`, id, stat, err, and what follows.
+# Latin-1: sm_length, the text up to `text:`, id, done date, stat, err, and what follows.
 _USUAL_RECEIPT = re.compile(
     r"[^\0]{0,5}\0..[^\0]{0,20}\0..[^\0]{0,20}\0\x04..\0\0....(.)"
-    r"(id:([^ \0]+) sub:\d* dlvrd:\d* submit date:\d* done date:\d* stat:([A-Z]+) err:(\w{0,32}) )"
-    r"(.*)",
+    r"(id:([^\s\0]+) sub:\d* dlvrd:\d* submit date:\d* done date:(\d*) stat:([A-Z]+) err:(\w{0,32})"
+    r" [Tt]ext:)(.*)",
+    re.DOTALL,
+)
+# receipted_message_id with message_state and network_error_code around it: length, id.
+_USUAL_TLVS = re.compile(
+    r"(?:\x04\x27\0\x01.|\x04\x23\0\x03...)*"
+    r"\0\x1e\0(.)([^\0]+)\0"
+    r"(?:\x04\x27\0\x01.|\x04\x23\0\x03...)*",
     re.DOTALL,
 )
 
@@ -273,21 +334,26 @@ def usual_receipt(body: bytes, id_mode: str) -> Receipt | None:
     """The receipt in the body of a deliver_sm when it has the usual form; None: decode it all.
 
     One look instead of three: nine receipts of ten are of this form, and they are half the traffic.
+    What it returns is what `receipt` would.
     """
     match = _USUAL_RECEIPT.fullmatch(body.decode("latin-1"))
     if match is None:
         return None
-    length, head, message_id, stat, err, rest = match.groups()
+    length, head, message_id, done_date, stat, err, rest = match.groups()
     state = _STATE_OF_STAT.get(stat)
-    tlv_length = len(head) + len(rest) - ord(length)
-    if state is None or tlv_length < 0 or ord(length) < len(head):
+    sm_length = ord(length)
+    tlv_length = len(head) + len(rest) - sm_length
+    if state is None or tlv_length < 0 or not len(head) <= sm_length <= MAX_SHORT_MESSAGE:
         return None
-    if tlv_length and f"\0{chr(len(message_id) + 1)}{message_id}\0" not in rest[-tlv_length:]:
-        return None  # no receipted_message_id, or one that differs from the text
+    if tlv_length:
+        tlvs = _USUAL_TLVS.fullmatch(rest, len(rest) - tlv_length)
+        if tlvs is None or tlvs[2] != message_id or ord(tlvs[1]) != len(message_id) + 1:
+            return None
     return Receipt(
         message_id if id_mode == "as_is" else receipted_id(message_id, id_mode),
         state,
-        "" if err == "000" else err,
+        err if err.strip("0") else "",
+        receipt_text.decode_date(done_date),
     )
 
 
@@ -322,21 +388,24 @@ def receipt(sm: ShortMessage, id_mode: str) -> Receipt | None:
     return Receipt(receipted_id(message_id, id_mode), state, error, done_at_ms)
 
 
+_MOST_ID_DIGITS = 64
+_DECIMAL = re.compile("[0-9]+")
+_HEXADECIMAL = re.compile("(?:0[xX])?[0-9A-Fa-f]+")
+
+
 def receipted_id(message_id: str, id_mode: str) -> str:
     """The id as submit_sm_resp wrote it, from the id as the receipt writes it (trap 32).
 
     `id_mode`: "as_is"; "hex_to_dec" (the response is hex, the receipt decimal); "dec_to_hex" (the
-    other way round).  An id that is no number of its base stays as it is.
+    other way round).  An id that is no number of its base, or over 64 digits (the limit of 4.4.2),
+    stays as it is.
     """
-    if id_mode == "as_is":
+    if len(message_id) > _MOST_ID_DIGITS:
         return message_id
-    try:
-        if id_mode == "hex_to_dec":
-            return f"{int(message_id):x}"
-        if id_mode == "dec_to_hex":
-            return str(int(message_id, 16))
-    except ValueError:
-        pass
+    if id_mode == "hex_to_dec" and _DECIMAL.fullmatch(message_id):
+        return f"{int(message_id):x}"
+    if id_mode == "dec_to_hex" and _HEXADECIMAL.fullmatch(message_id):
+        return str(int(message_id, 16))
     return message_id
 
 

@@ -29,6 +29,11 @@ from protocols.smpp.segments import SegmentEncoder
 from protocols.smpp.session import Role, State, Timers
 from protocols.smpp.window import Window
 
+# Bound once: reaching a member through its class costs eight times a global.
+_ROK = CommandStatus.ROK
+_CLOSED = State.CLOSED
+_DELIVER_SM = CommandId.DELIVER_SM
+
 log = logging.getLogger("postern.smpp.provider")
 
 _SUBMIT_SM_RESP = int(CommandId.SUBMIT_SM_RESP)
@@ -41,6 +46,7 @@ _BIND_COMMANDS = {
 _CREDENTIAL_ERRORS = frozenset({CommandStatus.RINVPASWD, CommandStatus.RINVSYSID})
 CREDENTIAL_RETRY_S = 30.0
 CONNECT_TIMEOUT_S = 10.0
+MOST_UNSTORED = 10_000  # receipts per link that the store has not taken yet
 
 Item = Message | tuple[Message, int]
 
@@ -255,6 +261,7 @@ class ProviderLink(Link):
         self._encoder = provider.encoder
         self._id_mode = provider.options.id_mode
         self._was_bound = False
+        self._unstored = 0  # receipts that wait for the store
         self.window: Window[Item] = Window(provider.options.window)
         self.bind_status = 0
         self.ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -266,16 +273,19 @@ class ProviderLink(Link):
         super().connection_made(transport)
         self._provider.link_opened(self)
         options = self._provider.options
-        self.session.binding()
-        self.send(
-            encode_bind(
+        try:
+            bind = encode_bind(
                 self._command_id,
                 self.window.next_sequence(),
                 options.system_id,
                 options.password,
                 options.system_type,
             )
-        )
+        except ValueError as error:  # never repeats the password, unlike its own text
+            self.abort(f"system_id, password or system_type: {type(error).__name__}")
+            return
+        self.session.binding()
+        self.send(bind)
 
     def link_lost(self) -> None:
         """What was on its way has an unknown outcome."""
@@ -290,10 +300,13 @@ class ProviderLink(Link):
         """All our requests share one count."""
         return self.window.next_sequence()
 
-    def unbind(self) -> None:
-        """No more parts, then unbind."""
+    def leaving(self) -> None:
+        """No more parts."""
         self._provider.link_down(self)
-        super().unbind()
+
+    def is_settled(self) -> bool:
+        """Whether every submit_sm has its response."""
+        return not self.window
 
     # -- sending ---------------------------------------------------------------------------------
 
@@ -334,13 +347,15 @@ class ProviderLink(Link):
         elif command_id == self._command_id | RESP:
             self._bind_answered(command_status)
         elif command_id == CommandId.UNBIND_RESP:
-            self.close("unbind")
+            self.unbind_answered()
         elif command_id == CommandId.GENERIC_NACK:
             item = self.window.complete(sequence_number)
             if item is not None:
                 self._settle(item, mapping.outcome(command_status))
             elif self.session.state is State.BINDING:
                 self._bind_answered(command_status or CommandStatus.RBINDFAIL)
+        if self._unbind_resp is not None:
+            self.finish_unbind()
 
     def _bind_answered(self, command_status: int) -> None:
         self.bind_status = command_status
@@ -369,16 +384,13 @@ class ProviderLink(Link):
     # -- what the SMSC asks ----------------------------------------------------------------------
 
     def request_received(self, command_id: int, sequence_number: int, body: bytes) -> None:
-        """deliver_sm and unbind; the rest is not served."""
-        if command_id == CommandId.DELIVER_SM:
+        """deliver_sm and unbind; the rest is not served (alert_notification has no response)."""
+        if command_id == _DELIVER_SM:
             self._deliver_sm(sequence_number, body)
         elif command_id == CommandId.UNBIND:
-            self._provider.link_down(self)
-            self.session.unbinding(self._clock.monotonic())
-            self.send(encode_header(CommandId.UNBIND_RESP, 0, sequence_number))
-            if not self.window:
-                self.close("the provider unbound")
-        else:
+            self.close_reason = "the provider unbound"
+            self.unbind_asked(sequence_number)
+        elif command_id != CommandId.ALERT_NOTIFICATION:
             self.send(encode_header(command_id | RESP, CommandStatus.RINVCMDID, sequence_number))
 
     def _deliver_sm(self, sequence_number: int, body: bytes) -> None:
@@ -394,12 +406,17 @@ class ProviderLink(Link):
             # Messages from handsets have no owner here yet: say so, do not swallow them.
             self.send(encode_deliver_sm_resp(sequence_number, CommandStatus.RX_R_APPN))
             return
+        if self._unstored >= MOST_UNSTORED:
+            self.send(encode_deliver_sm_resp(sequence_number, CommandStatus.RX_T_APPN))
+            return
+        self._unstored += 1
         self._sink.receipt(receipt, self._receipt_stored, sequence_number)
 
     def _receipt_stored(self, token: object, is_stored: bool) -> None:
         sequence_number: int = token  # type: ignore[assignment]  # our own, from _deliver_sm
-        status = CommandStatus.ROK if is_stored else CommandStatus.RX_T_APPN
-        if self.session.state is not State.CLOSED:
+        self._unstored -= 1
+        status = _ROK if is_stored else CommandStatus.RX_T_APPN
+        if self.session.state is not _CLOSED:
             self.send(encode_deliver_sm_resp(sequence_number, status))
 
     # -- time ------------------------------------------------------------------------------------
@@ -408,8 +425,7 @@ class ProviderLink(Link):
         """Requests without an answer: neither sent nor failed."""
         for item in self.window.expire(now):
             self._settle(item, Unknown("no answer in time"))
-        if self.session.state is State.UNBINDING and not self.window:
-            self.close("unbind")
+        self.finish_unbind()
 
     def writable(self) -> None:
         """The provider reads again."""

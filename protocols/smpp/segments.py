@@ -11,8 +11,8 @@ from protocols.smpp.constants import ESM_UDHI, Npi, Tag, Ton
 from protocols.smpp.mapping import source_ton_npi
 from protocols.smpp.times import encode_relative
 
-# A validity shorter than this was asked for by the customer and is passed on; the default is not.
 MOST_SENDERS = 10_000  # remembered
+# A validity shorter than this was asked for by the customer and is passed on; the default is not.
 PASS_VALIDITY_BELOW_MS = 24 * 3_600_000
 
 
@@ -86,15 +86,21 @@ class SegmentEncoder:
         )
 
     def _source(self, sender: str) -> tuple[int, int, bytes]:
-        """TON, NPI and octets of a sender; remembered, because accounts have few."""
+        """TON, NPI and octets of a sender; remembered, because accounts have few.
+
+        The "+" of an international number is its TON on this wire (trap 52).
+        """
         ton, npi = source_ton_npi(sender)
+        octets = sender.encode("latin-1")
+        if ton == Ton.INTERNATIONAL:
+            octets = octets.removeprefix(b"+")
         if self._source_ton is not None:
             ton = self._source_ton
         if self._source_npi is not None:
             npi = self._source_npi
         if len(self._sources) >= MOST_SENDERS:
             self._sources.clear()
-        source = self._sources[sender] = (int(ton), int(npi), sender.encode("latin-1"))
+        source = self._sources[sender] = (int(ton), int(npi), octets)
         return source
 
     def _user_data(self, message: Message, part: int) -> tuple[int, int, bytes, bytes]:

@@ -237,10 +237,10 @@ class ServerLink(Link):
     def link_lost(self) -> None:
         """Gives back what was being delivered."""
         self._server.links.discard(self)
+        self.leaving()
         credential = self.credential
         if credential is None:
             return
-        self._server.left(self, credential)
         self.credential = None
         for message in reversed(self.window.drain()):
             self._server.notifications.postponed(message, 0.0)
@@ -249,6 +249,15 @@ class ServerLink(Link):
             extra={"fields": {"system_id": credential.name, "reason": self.close_reason}},
         )
         self._server.notifications.room_changed(credential)
+
+    def leaving(self) -> None:
+        """No more receipts over this link, and its place is free for another bind."""
+        if self.credential is not None:
+            self._server.left(self, self.credential)
+
+    def is_settled(self) -> bool:
+        """Whether every submit_sm has its response."""
+        return not self.unanswered
 
     def next_enquire_sequence(self) -> int:
         """Our requests share the numbers of deliver_sm."""
@@ -263,12 +272,7 @@ class ServerLink(Link):
         elif command_id in _BINDS:
             self._bind(command_id, sequence_number, body)
         elif command_id == CommandId.UNBIND:
-            self.session.unbinding(self._clock.monotonic())
-            self.send(encode_header(CommandId.UNBIND_RESP, 0, sequence_number))
-            if self.credential is not None:
-                self._server.left(self, self.credential)
-            if not self.unanswered:
-                self.close("unbind")
+            self.unbind_asked(sequence_number)
         else:
             self.send(encode_header(command_id | RESP, CommandStatus.RINVCMDID, sequence_number))
 
@@ -276,15 +280,21 @@ class ServerLink(Link):
         credential = self.credential
         if credential is None:
             raise RuntimeError("a bound session has a credential")
-        try:
-            sm = decode_sm(body)
-            submission = mapping.submission(
-                sm, credential, self._charset, self._clock.now_ms, self._answer, sequence_number
-            )
-        except PduError as error:
-            self.send(encode_submit_sm_resp(sequence_number, error.command_status, b""))
-            return
-        result = self._submitter.submit(submission, sm.destination_addr)
+        answer = self._answer
+        usual = mapping.usual_submission(body, credential, answer, sequence_number)
+        if usual is not None:
+            submission, destination = usual
+        else:
+            try:
+                sm = decode_sm(body)
+                submission = mapping.submission(
+                    sm, credential, self._charset, self._clock.now_ms, answer, sequence_number
+                )
+            except PduError as error:
+                self.send(encode_submit_sm_resp(sequence_number, error.command_status, b""))
+                return
+            destination = sm.destination_addr
+        result = self._submitter.submit(submission, destination)
         if type(result) is Refusal:
             status = mapping.REFUSAL_STATUS[result.code]
             self.send(encode_submit_sm_resp(sequence_number, status, b""))
@@ -308,8 +318,8 @@ class ServerLink(Link):
             self.send(encode_submit_sm_resp(sequence_number, 0, message_id))
         if self._is_holding and self.unanswered < self._limit:
             self.release()
-        if not self.unanswered and self.session.state is State.UNBINDING and not self.window:
-            self.close("unbind")
+        if self._unbind_resp is not None:
+            self.finish_unbind()
 
     # -- bind ------------------------------------------------------------------------------------
 
@@ -407,9 +417,11 @@ class ServerLink(Link):
     ) -> None:
         """deliver_sm_resp or a generic_nack in its place, unbind_resp."""
         if command_id == CommandId.UNBIND_RESP:
-            self.close("unbind")
+            self.unbind_answered()
             return
-        message = self.window.complete(sequence_number)
+        window = self.window
+        was_full = len(window) >= window.limit
+        message = window.complete(sequence_number)
         if message is None:
             message = self.window.late(sequence_number)
             if message is None or command_status:
@@ -420,12 +432,12 @@ class ServerLink(Link):
         else:
             # Any other status: the customer has seen it and does not want it.
             sink.notified(message)
-        if self.credential is not None and self.session.state in BOUND_STATES:
+        if was_full and self.credential is not None and self.session.state in BOUND_STATES:
             sink.room_changed(self.credential)
 
     def swept(self, now: float) -> None:
         """deliver_sm without an answer are offered again, on any bind."""
-        for message in self.window.expire(now):
+        for message in reversed(self.window.expire(now)):
             self._server.notifications.postponed(message, 1.0)
 
     def writable(self) -> None:
@@ -438,5 +450,10 @@ def _address_allowed(peer: str, networks: tuple[str, ...]) -> bool:
     """Whether the peer's address is in one of the networks; no networks means any address."""
     if not networks:
         return True
-    address = ipaddress.ip_address(peer.rsplit(":", 1)[0])
+    try:
+        address = ipaddress.ip_address(peer.rsplit(":", 1)[0])
+    except ValueError:
+        return False  # the peer was gone before it could be asked for
+    if isinstance(address, ipaddress.IPv6Address):
+        address = address.ipv4_mapped or address
     return any(address in ipaddress.ip_network(network, strict=False) for network in networks)

@@ -492,11 +492,13 @@ async def test_close_waits_for_an_open_cold_transaction(store: Store) -> None:
     acme = await account(store)
     async with store._engine.transaction() as transaction:
         closing = asyncio.ensure_future(store.close())
-        await asyncio.sleep(0)
-        changed = await transaction.execute(
-            "UPDATE account SET balance_micros = 1 WHERE id = ?", acme
-        )
-        assert changed == 1
+        # Long enough for a close that does not wait to be over.
+        await asyncio.wait([closing], timeout=0.1)
         assert not closing.done()
+        async with asyncio.timeout(20):
+            changed = await transaction.execute(
+                "UPDATE account SET balance_micros = 1 WHERE id = ?", acme
+            )
+        assert changed == 1
     async with asyncio.timeout(20):
         await closing

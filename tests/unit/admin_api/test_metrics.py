@@ -1,7 +1,10 @@
+import re
+from pathlib import Path
+
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from admin_api.metrics import COUNTERS, build_registry
+from admin_api.metrics import COUNTERS, GatewayCollector, build_registry
 from gateway.runtime.metrics import Counters
 from tests.support.operations import FakeOperations, gauges, provider_gauges
 
@@ -95,3 +98,13 @@ def test_hostile_label_values_stay_inside_their_quotes() -> None:
     assert (
         samples["postern_messages_accepted_total", (("account", 'a"} 1\nx'), ("door", "smpp"))] == 1
     )
+
+
+def test_the_documentation_lists_exactly_what_is_exposed() -> None:
+    text = (Path(__file__).parents[3] / "docs/metrics.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"^\| `(postern_\w+)`", text, re.MULTILINE))
+    exposed = {
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for family in GatewayCollector(Counters(), FakeOperations()).collect()
+    }
+    assert documented == exposed

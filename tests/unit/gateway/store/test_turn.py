@@ -87,7 +87,8 @@ async def test_cancelled_waiter_is_passed_over(turns: int) -> None:
     for _ in range(turns):
         await asyncio.sleep(0)
     log.turn.release(cold=False)
-    await stays
+    async with asyncio.timeout(20):
+        await stays
     await asyncio.wait([gone])
     assert gone.cancelled()
     assert log.granted == ["g1", "stays"]
@@ -114,7 +115,8 @@ async def test_waiter_cancelled_as_it_is_granted_passes_the_turn_on() -> None:
     await settle()
     log.turn.release(cold=False)
     gone.cancel()
-    await stays
+    async with asyncio.timeout(20):
+        await stays
     assert log.granted == ["g1", "stays"]
 
 

@@ -54,7 +54,7 @@ async def test_refusal_is_the_daemons_text(config: Path, operations: FakeOperati
 
 @pytest.mark.usefixtures("server")
 async def test_an_operation_the_daemon_does_not_know(config: Path) -> None:
-    with pytest.raises(CommandError, match="no operation 'account.delete'"):
+    with pytest.raises(CommandError, match=r"no operation 'account\.delete'"):
         await call(config, "account.delete")
 
 

@@ -89,10 +89,10 @@ def test_control_that_is_switched_off(here: Path) -> None:
 )
 def test_files_that_are_no_use(here: Path, text: bytes, reason: str) -> None:
     (here / "postern.toml").write_bytes(text)
-    with pytest.raises(CommandError, match=f"postern.toml: .*{reason}"):
+    with pytest.raises(CommandError, match=rf"postern\.toml: .*{reason}"):
         control_path(Path("postern.toml"))
 
 
 def test_file_that_is_not_there() -> None:
-    with pytest.raises(CommandError, match="no.toml: cannot be read: No such file"):
+    with pytest.raises(CommandError, match=r"no\.toml: cannot be read: No such file"):
         control_path(Path("no.toml"))
