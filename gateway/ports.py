@@ -237,6 +237,12 @@ class Retention(Protocol):
     async def purge_finished(self, before_key: int, limit: int) -> int:
         """Removes up to `limit` final messages with keys below `before_key`; returns how many."""
 
+    async def purge_answers(self, before_ms: int, limit: int) -> int:
+        """Forgets up to `limit` stored answers given before `before_ms`; returns how many."""
+
+    async def purge_parked_receipts(self, before_ms: int, limit: int) -> int:
+        """Forgets up to `limit` receipts parked before `before_ms`; returns how many."""
+
 
 # --- what the doors offer -----------------------------------------------------------------------
 

@@ -18,14 +18,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import random
+from typing import Any
 
 import uvloop
 
 from admin_api.app import AdminServer
 from conf.fields import Address
 from conf.http_provider import HttpProviderSettings
+from conf.problems import SettingsError
 from conf.settings import Settings, load
-from gateway.domain.errors import ConfigurationError, StoreUnavailable
+from gateway.domain.errors import GatewayError
 from gateway.domain.message import CHANNEL_NAMES
 from gateway.domain.route import Route
 from gateway.runtime.clock import LoopClock
@@ -73,6 +75,7 @@ class Daemon:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._stop_asked = asyncio.Event()
+        self._reloading = asyncio.Lock()
         self._failure: BaseException | None = None
         self._supervisor = Supervisor(self._task_died)
         self._clock = LoopClock(asyncio.get_running_loop())
@@ -139,6 +142,19 @@ class Daemon:
         log.critical("daemon.service_died", extra={"fields": {"task": name}})
         self._stop_asked.set()
 
+    def callback_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """The loop's exception handler: a callback of the heart that fails is the daemon's end.
+
+        Its state may be half changed; a restart resumes from the store.  A peer's broken connection
+        is no such thing: it is logged and forgotten.
+        """
+        error = context.get("exception")
+        if "handle" in context and isinstance(error, Exception):
+            log.error("daemon.callback_failed", exc_info=error)
+            self._task_died("callback", error)
+        else:
+            loop.default_exception_handler(context)
+
     # -- declared objects ------------------------------------------------------------------------
 
     async def _apply_accounts(self, settings: Settings) -> None:
@@ -170,17 +186,22 @@ class Daemon:
 
     async def reload(self) -> None:
         """Applies the file again (SIGHUP); a file with mistakes changes nothing."""
-        try:
-            settings = load(self._settings.file, check_template=check_template)
-            await self._apply_accounts(settings)
-            await self._start_south(settings)
-        except (ConfigurationError, StoreUnavailable, ValueError) as error:
-            log.error("reload.refused", extra={"fields": {"reason": str(error)}})  # noqa: TRY400
-            return
-        if self.heart.message_log is not None:
-            self.heart.message_log.reopen()
-        self._settings = settings
-        log.info("reload.applied")
+        async with self._reloading:  # a second signal waits: declarations must not interleave
+            try:
+                settings = load(self._settings.file, check_template=check_template)
+                await self._apply_accounts(settings)
+                await self._start_south(settings)
+            except SettingsError as error:
+                for problem in error.problems:
+                    _reload_refused(str(problem))
+                return
+            except GatewayError as error:
+                _reload_refused(str(error))
+                return
+            if self.heart.message_log is not None:
+                self.heart.message_log.reopen()
+            self._settings = settings
+            log.info("reload.applied")
 
     # -- doors -----------------------------------------------------------------------------------
 
@@ -228,7 +249,7 @@ class Daemon:
                     response_s=smpp.response_s,
                 ),
                 delivery_window=smpp.delivery_window,
-                delivery_timeout_s=smpp.response_s,
+                delivery_timeout_s=smpp.delivery_timeout_s,
                 max_connections=smpp.max_connections,
             ),
             submitter=heart.admission,
@@ -360,6 +381,10 @@ class Daemon:
         await idle.wait()
 
 
+def _reload_refused(reason: str) -> None:
+    log.error("reload.refused", extra={"fields": {"reason": reason}})
+
+
 def check_template(item: HttpProviderSettings) -> list[tuple[str, str]]:
     """Mistakes in an HTTP provider's templates, for `conf.settings.load`."""
     try:
@@ -375,6 +400,7 @@ async def run_daemon(
     """`serve` for a caller that has its own event loop."""
     daemon = Daemon(settings)
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(daemon.callback_failed)
     for stop_signal in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(stop_signal, daemon.ask_to_stop)
     await daemon.start()

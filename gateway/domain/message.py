@@ -74,8 +74,8 @@ class Message:
         "account", "alphabet", "attempts", "batch_key", "changed", "channel", "charge_micros",
         "credential", "door", "door_note", "due_at_ms", "error", "expires_at_ms", "final_at_ms",
         "in_flight", "key", "money", "notified", "notify_when", "opaque", "part_count", "parts",
-        "priority", "provider_id", "provider_message_id", "recipient", "route", "sender", "sent_at_ms", "state",
-        "stored_state", "text", "tried",
+        "priority", "provider_id", "provider_message_id", "recipient", "route", "sender",
+        "sent_at_ms", "state", "stored_state", "text", "tried",
     )  # fmt: skip
 
     def __init__(

@@ -1,6 +1,6 @@
 """What a provider says about a message after it took it, and how it moves the message's fate."""
 
-from gateway.domain.lifecycle import MessageState, is_final
+from gateway.domain.lifecycle import MOVES, MessageState, is_final
 
 
 class Receipt:
@@ -35,12 +35,7 @@ def merged_state(current: MessageState, reported: MessageState) -> MessageState 
         return None
     if not is_final(current):
         return reported
-    if current == MessageState.UNKNOWN and reported not in (
-        MessageState.UNKNOWN,
-        MessageState.CANCELLED,
-    ):
-        return reported
-    return None
+    return reported if reported in MOVES[current] else None
 
 
 def combined_parts(states: list[MessageState]) -> MessageState | None:

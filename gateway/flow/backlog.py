@@ -131,8 +131,8 @@ class Backlogs:
         self.live.pop(message.key, None)
         for keys in self._watches:
             keys.add(message.key)
-        if self._starved and not self._is_full():
-            self.refill(self._starved.popleft())
+        if self._starved:
+            self._feed_starved()
 
     def ended(self, message: Message) -> None:
         """It got its final state while it waited, on disk or in memory, or between two answers."""
@@ -193,7 +193,7 @@ class Backlogs:
                 )
                 is_last = len(rows) < self._read_at_once
                 if is_last:
-                    later_ms = await self._store.next_due_ms(*which, (horizon_ms - 1, 1 << 63))
+                    later_ms = await self._store.next_due_ms(*which, (horizon_ms, 0))
         except StoreUnavailable:
             self._clock.call_later(RETRY_READ_S, self._read_again, backlog)
             return
@@ -210,6 +210,11 @@ class Backlogs:
             self.refill(backlog)
         if later_ms is not None:
             self._wait_for(backlog, later_ms)
+        self._feed_starved()
+
+    def _feed_starved(self) -> None:
+        while self._starved and not self._is_full():
+            self.refill(self._starved.popleft())
 
     def _readmit(self, backlog: Backlog, row: StoredMessage) -> None:
         message = self._admit(row)
@@ -237,5 +242,5 @@ class Backlogs:
 
     def _come_due(self, backlog: Backlog) -> None:
         backlog.timer = None
-        backlog.drop((backlog.later_ms - 1, 1 << 63))
+        backlog.drop((backlog.later_ms, 0))
         self.refill(backlog)

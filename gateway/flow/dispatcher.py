@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 
 from gateway.domain.commit_group import EventKind
+from gateway.domain.keys import key_time_ms
 from gateway.domain.lifecycle import MessageState
 from gateway.domain.message import Channel, Message, Part
 from gateway.domain.outcome import Deferred, Outcome, Refused, Sent, Unknown
+from gateway.domain.receipt import combined_parts
 from gateway.domain.route import Route
 from gateway.flow.backlog import Backlogs
 from gateway.flow.fates import Fates
@@ -73,9 +75,9 @@ class Dispatcher:
         route: Route | None = None
         lane, room = None, 0
         for message in messages:
-            if not self._backlogs.enter(message):
+            if not self._backlogs.enter(message, now_ms):
                 continue
-            if message.due_at_ms > now_ms:
+            if message.due_at_ms > now_ms and _is_scheduled(message):
                 self._postpone(message)
                 continue
             if message.route is not route:
@@ -85,9 +87,9 @@ class Dispatcher:
                 lane is not None
                 and room > 0
                 and message.expires_at_ms > now_ms
-                and not lane.pace.delay_s(message.part_count, now)
+                and not lane.pace.delay_s(_cost(lane, message), now)
             ):
-                room -= message.part_count
+                room -= _cost(lane, message)
                 self._backlogs.taken(message)
                 self._start(lane, message)
                 continue
@@ -110,7 +112,7 @@ class Dispatcher:
 
     def readmitted(self, message: Message) -> None:
         """A message read back from disk; `Backlogs` has counted it."""
-        if message.due_at_ms > self._clock.now_ms():
+        if message.due_at_ms > self._clock.now_ms() and _is_scheduled(message):
             self._postpone(message)
             return
         touched: set[Lane] = set()
@@ -121,12 +123,11 @@ class Dispatcher:
 
     def _place(self, message: Message, touched: set[Lane]) -> None:
         """Into the queue of the provider that is next for it, or of its route when none is up."""
-        route = message.route or self._find_route(message)
-        provider_id = self._bound_provider(message)
+        provider_id = self._choose(message, message.route or self._find_route(message))
         if provider_id is None:
-            provider_id = choose_provider(route, self._is_open, message.tried, self._draw)
-        elif not self._is_open(provider_id):
-            provider_id = None
+            # A reload may have replaced the route since it was chosen.
+            route = self._find_route(message)
+            provider_id = self._choose(message, route)
         if provider_id is None:
             waiting = self._waiting.get(route)
             if waiting is None:
@@ -136,6 +137,12 @@ class Dispatcher:
         lane = self.lanes[provider_id]
         lane.queue.push(message)
         touched.add(lane)
+
+    def _choose(self, message: Message, route: Route) -> int | None:
+        bound = self._bound_provider(message)
+        if bound is None:
+            return choose_provider(route, self._is_open, message.tried, self._draw)
+        return bound if self._is_open(bound) else None
 
     def _find_route(self, message: Message) -> Route:
         found = self._switchboard.routes.find(
@@ -202,7 +209,7 @@ class Dispatcher:
             if message.expires_at_ms <= now_ms:
                 self.expire(message)
                 continue
-            parts = message.part_count
+            parts = _cost(lane, message)
             delay_s = lane.pace.delay_s(parts, now)
             if delay_s:
                 queue.push_front(message)
@@ -243,6 +250,10 @@ class Dispatcher:
             return
         missing = [part.n for part in message.split_parts() if part.state == _QUEUED]
         message.in_flight = len(missing)
+        if not missing:
+            # A crash kept the parts' rows and lost the message's own.
+            self._mark_sent(message)
+            self._conclude(lane, message, None)
         for n in missing:
             lane.wire.submit(message, n)
 
@@ -273,6 +284,8 @@ class Dispatcher:
         message.provider_message_id = provider_message_id
         message.sent_at_ms = self._clock.now_ms()
         message.tried = None
+        if message.error:
+            message.error = ""  # of an earlier attempt
         self._fates.sent(message)
         if not asks_for_receipt(message, lane.spec.receipts):
             self._fates.finish(message, _HANDED_OVER)
@@ -322,7 +335,7 @@ class Dispatcher:
     def _fall_through(self, lane: Lane, message: Message, error: str) -> bool:
         if self._bound_provider(message) is not None:
             return False
-        route = message.route or self._find_route(message)
+        route = self._find_route(message)
         if choose_provider(route, self._is_open, message.tried, self._draw) is None:
             return False
         self._fates.event(message, EventKind.FALL_THROUGH, f"{lane.name}: {error}")
@@ -374,6 +387,7 @@ class Dispatcher:
 
     def _requeue(self, message: Message) -> None:
         message.in_flight = 0
+        message.route = None  # each attempt chooses again
         if message.state == _ATTEMPTED:
             message.state = _QUEUED
             self._journal.change(message)
@@ -408,8 +422,10 @@ class Dispatcher:
             worst = lane.verdicts.get(message.key)
             if worst is None or _severity(outcome) > _severity(worst):
                 lane.verdicts[message.key] = outcome
-        if message.in_flight == 0 and message.state in (_QUEUED, _ATTEMPTED):
-            self._conclude(lane, message)
+        if message.in_flight == 0:
+            verdict = lane.verdicts.pop(message.key, None)
+            if message.state in (_QUEUED, _ATTEMPTED):
+                self._conclude(lane, message, verdict)
 
     def _part_sent(self, lane: Lane, message: Message, part: Part, provider_id: str) -> None:
         asks = asks_for_receipt(message, lane.spec.receipts)
@@ -417,27 +433,33 @@ class Dispatcher:
         part.provider_id = lane.id
         part.provider_message_id = provider_id
         self._journal.change_part(part)
-        if not message.sent_at_ms:
-            message.sent_at_ms = self._clock.now_ms()
-            self._fates.sent(message)
+        self._mark_sent(message)
         if asks and provider_id:
             lane.await_receipt(provider_id, part)
             if lane.parked:
                 self.take_parked(lane, part, provider_id)
 
-    def _conclude(self, lane: Lane, message: Message) -> None:
-        """Every part that went out has its answer."""
-        verdict = lane.verdicts.pop(message.key, None)
-        if verdict is None:
-            self._backlogs.leave(message)
-            message.tried = None
-            if asks_for_receipt(message, lane.spec.receipts):
-                message.state = _SENT
-                self._journal.change(message)
-            else:
-                self._fates.finish(message, _HANDED_OVER)
+    def _mark_sent(self, message: Message) -> None:
+        """Some of it has left."""
+        if not message.sent_at_ms:
+            message.sent_at_ms = self._clock.now_ms()
+            self._fates.sent(message)
+
+    def _conclude(self, lane: Lane, message: Message, verdict: Outcome | None) -> None:
+        """Every part that went out has its answer; `verdict` is the worst of them, None if sent."""
+        if verdict is not None:
+            self._not_sent(lane, message, verdict)
             return
-        self._not_sent(lane, message, verdict)
+        self._backlogs.leave(message)
+        message.tried = None
+        message.error = ""
+        # Receipts may have come before the last answer; without any, the parts are handed over.
+        fate = combined_parts([part.state for part in message.split_parts()])
+        if fate is None:
+            message.state = _SENT
+            self._journal.change(message)
+        else:
+            self._fates.finish(message, fate)
 
     # -- ends ------------------------------------------------------------------------------------
 
@@ -447,9 +469,7 @@ class Dispatcher:
         self._end(message, MessageState.EXPIRED, "")
 
     def _end(self, message: Message, state: MessageState, error: str) -> None:
-        if message.key in self._backlogs.live:
-            self._backlogs.taken(message)
-            self._backlogs.leave(message)
+        self._backlogs.ended(message)
         if state == MessageState.REJECTED and message.sent_at_ms:
             state = MessageState.FAILED  # some parts had left
         self._fates.finish(message, state, error)
@@ -509,6 +529,17 @@ class Dispatcher:
     def waiting_for_any(self) -> int:
         """Messages that wait because no provider of their route is up."""
         return sum(queue.size for queue in self._waiting.values())
+
+
+def _cost(lane: Lane, message: Message) -> int:
+    """Parts, as the provider counts them."""
+    parts = message.part_count
+    return parts if parts == 1 or not lane.wire.whole_text else 1
+
+
+def _is_scheduled(message: Message) -> bool:
+    """Whether its due time was asked for or is a retry's; else it only ran ahead of the clock."""
+    return message.due_at_ms > key_time_ms(message.key)
 
 
 def _severity(outcome: Outcome) -> int:

@@ -124,20 +124,19 @@ class Fates:
         account.held_micros -= amount
         account.balance_micros -= amount
         message.money = _CHARGED
-        self._journal.move_money(account, LedgerKind.CHARGE, -amount, -amount)
+        self._journal.move_money(message, LedgerKind.CHARGE, -amount, -amount)
 
     def _release(self, message: Message) -> None:
         account, amount = message.account, message.charge_micros
         account.held_micros -= amount
         message.money = _REFUNDED
-        self._journal.move_money(account, LedgerKind.REFUND, 0, -amount)
+        self._journal.move_money(message, LedgerKind.REFUND, 0, -amount)
 
     def _refund(self, message: Message) -> None:
         account, amount = message.account, message.charge_micros
         account.balance_micros += amount
         message.money = _REFUNDED
-        self._journal.move_money(account, LedgerKind.REFUND, amount, 0)
-        self._counters.refunded_micros[account.currency] += amount
+        self._journal.move_money(message, LedgerKind.REFUND, amount, 0)
 
     # -- notification ----------------------------------------------------------------------------
 

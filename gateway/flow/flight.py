@@ -32,12 +32,15 @@ _LOOSE_ROWS = (
     "part_changes", "notified_keys", "events", "parked_receipts", "matched_receipts",
     "new_webhook_deliveries",
 )  # fmt: skip
+_ROWS = ("message_changes", *_LOOSE_ROWS)  # of a flight without accepts
 
 
 class Flight:
     """One commit group.  `rows` counts what it writes; 0 means only waiters."""
 
-    __slots__ = ("accepts", "after", "answers", "closed_at_ms", "group", "money", "rows")
+    __slots__ = (
+        "accepts", "after", "answers", "closed_at_ms", "currencies", "group", "money", "rows",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.group = CommitGroup()
@@ -46,6 +49,7 @@ class Flight:
         self.after: list[tuple[Stored, object]] = []
         # Money moved by changes: (account, kind, balance delta, held delta).
         self.money: list[tuple[Account, LedgerKind, int, int]] = []
+        self.currencies: dict[int, str] = {}  # of the accounts in its ledger lines, by id
         self.rows = 0
         self.closed_at_ms = 0
 
@@ -64,7 +68,9 @@ class Flight:
     def _recount(self) -> None:
         group = self.group
         group.idempotency = [row for _, row in self.answers]
-        group.credit, group.ledger = _credit(group.members, self.money, self.closed_at_ms)
+        group.credit, group.ledger = _credit(
+            group.members, self.money, self.closed_at_ms, self.currencies
+        )
         self.rows = (
             len(group.new_messages)
             + len(group.message_changes)
@@ -104,7 +110,6 @@ class Flight:
 
     def halves(self) -> "list[Flight] | None":
         """Smaller flights with the same content, in order; None when it cannot be split."""
-        changes = self.group.message_changes
         if self.accepts:
             rest = self._without_accepts()
             if rest is None and len(self.accepts) == 1:
@@ -112,16 +117,20 @@ class Flight:
             middle = (len(self.accepts) + 1) // 2
             chosen = [self._only(half) for half in (self.accepts[:middle], self.accepts[middle:])]
             return [f for f in (rest, *chosen) if f is not None]
-        if len(changes) < 2:
+        rows = [(name, row) for name in _ROWS for row in getattr(self.group, name)]
+        if len(rows) < 2:
             return None
-        middle = len(changes) // 2
         first = Flight()
         first.closed_at_ms = self.closed_at_ms
-        first.group.message_changes = changes[:middle]
-        first._recount()
-        self.group.message_changes = changes[middle:]
-        self._recount()
+        first._take(rows[: len(rows) // 2])
+        self._take(rows[len(rows) // 2 :])
         return [first, self]
+
+    def _take(self, rows: list[tuple[str, Any]]) -> None:
+        """Writes these rows, named by their lists, and no others."""
+        for name in _ROWS:
+            setattr(self.group, name, [row for of, row in rows if of == name])
+        self._recount()
 
     def _without_accepts(self) -> "Flight | None":
         rest = self.without_rows() or Flight()
@@ -180,6 +189,10 @@ def _keys_of(accepts: Iterable[Accepted]) -> set[int]:
 # --- rows ---------------------------------------------------------------------------------------
 
 
+# Members of an enum as the plain integers they are: a store binds those eight times faster.
+_PLAIN = tuple(range(64))
+
+
 def _new_rows(members: list[Message]) -> list[Any]:
     """NewMessage rows as plain tuples (a NamedTuple's constructor costs half of the whole row)."""
     rows: list[Any] = []
@@ -193,11 +206,11 @@ def _new_rows(members: list[Message]) -> list[Any]:
         credential = m.credential
         rows.append(
             (
-                m.key, m.account.id, None if credential is None else credential.id, m.door,
-                m.channel, batch_key, m.priority, m.sender, m.recipient,
+                m.key, m.account.id, None if credential is None else credential.id,
+                _PLAIN[m.door], _PLAIN[m.channel], batch_key, m.priority, m.sender, m.recipient,
                 m.text if batch_key is None else None, octets, data_coding, esm_class, tlvs,
-                m.alphabet, m.part_count, m.charge_micros, m.money, m.notify_when, m.door_note,
-                m.due_at_ms, m.expires_at_ms,
+                _PLAIN[m.alphabet], m.part_count, m.charge_micros, _PLAIN[m.money],
+                _PLAIN[m.notify_when], m.door_note, m.due_at_ms, m.expires_at_ms,
             )
         )  # fmt: skip
     return rows
@@ -214,8 +227,9 @@ def _change_rows(changed: list[Message]) -> list[Any]:
         state = m.state
         rows.append(
             (
-                m.key, m.stored_state, state, m.money, m.provider_id, m.provider_message_id,
-                m.attempts, m.due_at_ms, m.sent_at_ms, m.final_at_ms, m.error, m.notified,
+                m.key, _PLAIN[m.stored_state], _PLAIN[state], _PLAIN[m.money], m.provider_id,
+                m.provider_message_id, m.attempts, m.due_at_ms, m.sent_at_ms, m.final_at_ms,
+                m.error, _PLAIN[m.notified],
             )
         )  # fmt: skip
         m.stored_state = state
@@ -235,9 +249,12 @@ def _part_rows(parts: list[Part]) -> list[PartChange]:
 
 
 def _credit(
-    members: list[Message], money: list[tuple[Account, LedgerKind, int, int]], at_ms: int
+    members: list[Message],
+    money: list[tuple[Account, LedgerKind, int, int]],
+    at_ms: int,
+    currencies: dict[int, str],
 ) -> tuple[list[CreditChange], list[LedgerLine]]:
-    """One credit change per account, one ledger line per account and kind."""
+    """One credit change per account, one ledger line per account and kind; notes the currencies."""
     charged: dict[int, list[int]] = {}  # account id -> [micros, messages]
     held: dict[int, int] = {}
     for m in members:
@@ -251,6 +268,7 @@ def _credit(
             total = charged.get(account_id)
             if total is None:
                 charged[account_id] = [amount, 1]
+                currencies[account_id] = m.account.currency
             else:
                 total[0] += amount
                 total[1] += 1
@@ -258,6 +276,7 @@ def _credit(
     lines = {(id_, LedgerKind.CHARGE): [-total[0], total[1]] for id_, total in charged.items()}
     for account, kind, balance_micros, held_micros in money:
         if balance_micros:
+            currencies[account.id] = account.currency
             line = lines.setdefault((account.id, kind), [0, 0])
             line[0] += balance_micros
             line[1] += 1

@@ -83,8 +83,10 @@ class Journal:
     @property
     def pending(self) -> int:
         """Accepts that wait for their commit."""
-        writing = self._writing
-        return len(self._open.accepts) + (len(writing.accepts) if writing is not None else 0)
+        flights = [self._open, *self._flights]
+        if self._writing is not None:
+            flights.append(self._writing)
+        return sum(len(flight.accepts) for flight in flights)
 
     def refusal(self) -> Refusal | None:
         """Why nothing can be accepted now, or None."""
@@ -184,13 +186,17 @@ class Journal:
         self._force(1)
 
     def move_money(
-        self, account: Account, kind: LedgerKind, balance_micros: int, held_micros: int
+        self, message: Message, kind: LedgerKind, balance_micros: int, held_micros: int
     ) -> None:
         """A refund, or a hold that ends; both amounts signed.
 
-        The caller has moved memory already.
+        The caller has moved memory already.  The message's row goes with its money, whatever else
+        of it only rides along: between two groups they would contradict each other.
         """
-        self._open.money.append((account, kind, balance_micros, held_micros))
+        if message.changed != _FORCED:
+            message.changed = _FORCED
+            self._changed.append(message)
+        self._open.money.append((message.account, kind, balance_micros, held_micros))
         self._touch()
 
     def event(self, event: MessageEvent) -> None:
@@ -290,7 +296,8 @@ class Journal:
         if not self._flights:
             flight = self._close_group()
             if flight is None:
-                self._tell_idle()
+                if not self._riding and not self._aging:
+                    self._tell_idle()
                 return
             self._flights.append(flight)
         self._write(self._flights.pop(0))
@@ -349,6 +356,12 @@ class Journal:
         counters = self._counters
         counters.commits += 1
         counters.rows_committed += flight.rows
+        for line in flight.group.ledger:
+            currency = flight.currencies[line.account_id]
+            if line.kind == LedgerKind.CHARGE:
+                counters.charged_micros[currency] -= line.amount_micros
+            else:
+                counters.refunded_micros[currency] += line.amount_micros
         if not self.available:
             self.available = True
             self._retry_s = RETRY_FIRST_S
@@ -368,9 +381,9 @@ class Journal:
             self.available = False
             log.error("store.unavailable", extra={"fields": {"reason": str(error)}})
         refusal = Refusal(RefusalCode.STORE_UNAVAILABLE, str(error))
-        flight.refuse(list(flight.accepts), refusal)
         # Accepts that gathered meanwhile would wait for an unknown time: refuse them as well.
-        self._open.refuse(list(self._open.accepts), refusal)
+        for waiting in (flight, *self._flights, self._open):
+            waiting.refuse(list(waiting.accepts), refusal)
         self._forced = 0
         # Even an empty group goes again: it is the probe that finds the store back.
         flight.rows = max(1, flight.rows)

@@ -11,12 +11,14 @@ from gateway.domain.account import Account, Credential
 from gateway.domain.commit_group import StoredMessage
 from gateway.domain.errors import StoreUnavailable
 from gateway.domain.keys import EPOCH_MS, first_key_at
-from gateway.domain.lifecycle import MessageState
-from gateway.domain.message import Message
+from gateway.domain.lifecycle import MessageState, is_final
+from gateway.domain.message import Message, Part
 from gateway.flow.backlog import Backlogs
 from gateway.flow.dispatcher import Dispatcher
 from gateway.flow.fates import Fates
 from gateway.flow.journal import Journal
+from gateway.flow.lane import Lane
+from gateway.flow.queries import IDEMPOTENCY_KEEP_MS
 from gateway.flow.restore import restored
 from gateway.ports import Clock, MessageStore, Retention
 
@@ -24,9 +26,13 @@ log = logging.getLogger("postern.maintenance")
 
 EXPIRY_S = 2.0
 RECEIPT_WINDOW_S = 30.0
+LOOK_AGAIN_S = 86_400.0  # at old keys: messages scheduled for long after they were accepted
+UNSETTLED_MS = 60_000
 RETENTION_S = 300.0
+DEFAULT_WINDOW_MS = 3 * 86_400_000
 PAGE = 500
 PURGE_PAGE = 1000
+PURGE_PAUSE_S = 0.05
 KEYS_AT_ONCE = first_key_at(EPOCH_MS + 3_600_000)  # an hour of keys per query
 
 
@@ -40,12 +46,16 @@ class ReceiptWindows:
         """Window of one provider in milliseconds; the longest when it is not known any more."""
         lane = self._dispatcher.lanes.get(provider_id or 0)
         if lane is None:
-            return max(self._all(), default=0)
+            return self.longest_ms()
         return lane.spec.receipt_window_s * 1000
+
+    def longest_ms(self) -> int:
+        """The longest window of all."""
+        return max(self._all(), default=DEFAULT_WINDOW_MS)
 
     def shortest_ms(self) -> int:
         """The shortest window of all."""
-        return min(self._all(), default=0)
+        return min(self._all(), default=DEFAULT_WINDOW_MS)
 
     def _all(self) -> list[int]:
         return [lane.spec.receipt_window_s * 1000 for lane in self._dispatcher.lanes.values()]
@@ -81,7 +91,8 @@ class Maintenance:
         self._receipt_windows = receipt_windows
         self._retention_s = retention_s
         # Keys up to here have been looked at for their receipt window.
-        self._looked_at = first_key_at(clock.now_ms() - retention_s * 1000)
+        self._looked_at = 0
+        self._look_again_at = 0.0
         self._unripe: list[tuple[int, int]] = []  # heap of (ripe at, key)
 
     # -- validity --------------------------------------------------------------------------------
@@ -99,21 +110,17 @@ class Maintenance:
         """One walk over what is queued and out of date."""
         after = 0
         while True:
-            stale = self._journal.uncommitted_keys()
-            rows = await self._store.expired(self._clock.now_ms(), after, PAGE)
+            with self._backlogs.watched() as unsettled:
+                rows = await self._store.expired(self._clock.now_ms(), after, PAGE)
             for row in rows:
                 after = row.key
-                if row.key not in stale:
+                if row.key not in unsettled:
                     self._expire_row(row)
             if len(rows) < PAGE:
                 return
 
     def _expire_row(self, row: StoredMessage) -> None:
-        message = self._backlogs.live.get(row.key)
-        if message is None:
-            if row.key in self._journal.uncommitted_keys():
-                return  # it left while the store was read
-            message = self._restored(row)
+        message = self._backlogs.live.get(row.key) or self._restored(row)
         if message.state == MessageState.QUEUED and not message.in_flight:
             self._dispatcher.expire(message)
 
@@ -134,59 +141,96 @@ class Maintenance:
         Rows that were sent long after they were accepted are not ripe yet: they wait in a heap.
         """
         now_ms = self._clock.now_ms()
+        if self._clock.monotonic() >= self._look_again_at:
+            self._look_again_at = self._clock.monotonic() + LOOK_AGAIN_S
+            self._looked_at = first_key_at(now_ms - self._retention_s * 1000)
+            self._unripe.clear()
         ripe_key = first_key_at(now_ms - self._receipt_windows.shortest_ms())
         while self._looked_at < ripe_key:
             upto = min(ripe_key, self._looked_at + KEYS_AT_ONCE)
-            rows = await self._store.in_flight(self._looked_at, upto, PAGE)
+            with self._backlogs.watched() as unsettled:
+                rows = await self._store.in_flight(self._looked_at, upto, PAGE)
             for row in rows:
-                self._close_window(row, now_ms)
+                self._close_window(row, now_ms, unsettled)
             self._looked_at = rows[-1].key if len(rows) == PAGE else upto
         while self._unripe and self._unripe[0][0] <= now_ms:
             _, key = heappop(self._unripe)
-            row_now = await self._store.message(key)
+            with self._backlogs.watched() as unsettled:
+                row_now = await self._store.message(key)
             if row_now is not None:
-                self._close_window(row_now, now_ms)
+                self._close_window(row_now, now_ms, unsettled)
 
-    def _close_window(self, row: StoredMessage, now_ms: int) -> None:
+    def _close_window(self, row: StoredMessage, now_ms: int, unsettled: set[int]) -> None:
         if row.state not in (MessageState.SENT, MessageState.ATTEMPTED):
             return
         ripe_at_ms = (row.sent_at_ms or row.due_at_ms) + self._receipt_windows.of(row.provider_id)
         if ripe_at_ms > now_ms:
             heappush(self._unripe, (ripe_at_ms, row.key))
             return
-        if row.key in self._backlogs.live:
-            heappush(self._unripe, (now_ms + 60_000, row.key))
-            return
-        message = self._awaiting(row)
-        if message.state in (MessageState.SENT, MessageState.ATTEMPTED) and not message.changed:
+        message = None
+        if row.key not in unsettled and row.key not in self._backlogs.live:
+            message = self._awaiting(row)
+        if message is None or message.changed:
+            heappush(self._unripe, (now_ms + UNSETTLED_MS, row.key))
+        elif message.state in (MessageState.SENT, MessageState.ATTEMPTED):
             self._fates.finish(message, MessageState.UNKNOWN, message.error)
-            lane = self._dispatcher.lanes.get(message.provider_id or 0)
-            if lane is not None:
-                lane.forget(message)
+            self._await_late(message)
 
-    def _awaiting(self, row: StoredMessage) -> Message:
-        """The live object when a lane still waits with it, else the row restored."""
+    def _awaiting(self, row: StoredMessage) -> Message | None:
+        """The live object when a lane still waits with it, else the row restored.
+
+        None when its receipt came while the row was read.
+        """
+        message = self._restored(row)
         lane = self._dispatcher.lanes.get(row.provider_id or 0)
+        if lane is None:
+            return message
+        for target in _owed_receipts(message):
+            known = lane.awaiting.get(target.provider_message_id or "", lane)
+            if known is None:
+                return None
+            if not isinstance(known, Lane):
+                return known if isinstance(known, Message) else known.message
+        return message
+
+    def _await_late(self, message: Message) -> None:
+        """A receipt that comes yet finds this object, and no other made of the same row."""
+        lane = self._dispatcher.lanes.get(message.provider_id or 0)
         if lane is not None:
-            ids = [row.provider_message_id, *(part.provider_message_id for part in row.parts)]
-            for provider_message_id in ids:
-                target = lane.awaiting.get(provider_message_id or "")
-                if target is not None:
-                    return target if isinstance(target, Message) else target.message
-        return self._restored(row)
+            for target in _owed_receipts(message):
+                lane.await_receipt(target.provider_message_id or "", target)
 
     # -- retention -------------------------------------------------------------------------------
 
     async def purge(self) -> None:
-        """Service: removes finished messages past their age, in small steps."""
+        """Service: removes what is past its age, in small steps."""
         while True:
             await self._clock.sleep(RETENTION_S)
-            before = first_key_at(self._clock.now_ms() - self._retention_s * 1000)
             try:
-                while await self._retention.purge_finished(before, PURGE_PAGE) == PURGE_PAGE:
-                    await self._clock.sleep(0.05)
+                await self.purge_once()
             except StoreUnavailable:
                 log.warning("purge.postponed")
 
+    async def purge_once(self) -> None:
+        """Finished messages, answers of idempotent requests, receipts of unknown messages."""
+        now_ms = self._clock.now_ms()
+        retention = self._retention
+        finished_before = first_key_at(now_ms - self._retention_s * 1000)
+        parked_before_ms = now_ms - self._receipt_windows.longest_ms()
+        for purge, before in (
+            (retention.purge_finished, finished_before),
+            (retention.purge_answers, now_ms - IDEMPOTENCY_KEEP_MS),
+            (retention.purge_parked_receipts, parked_before_ms),
+        ):
+            while await purge(before, PURGE_PAGE) == PURGE_PAGE:
+                await self._clock.sleep(PURGE_PAUSE_S)
+
     def _restored(self, row: StoredMessage) -> Message:
         return restored(row, self._accounts, self._credentials)
+
+
+def _owed_receipts(message: Message) -> list[Message | Part]:
+    """What a receipt may still come for, the provider's id being known."""
+    if message.parts is None:
+        return [message] if message.provider_message_id else []
+    return [p for p in message.parts if p.provider_message_id and not is_final(p.state)]

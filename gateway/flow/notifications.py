@@ -34,6 +34,7 @@ class Outbox:
 
     __slots__ = (
         "credential",
+        "dropped",
         "keys",
         "left",
         "messages",
@@ -49,6 +50,7 @@ class Outbox:
         self.keys: set[int] = set()  # of everything in memory, offered ones included
         self.left: set[int] = set()  # keys settled while a read is under way
         self.on_disk = True  # rows of an earlier run may be there
+        self.dropped = False  # left on disk since the read from the beginning began
         self.read_past = 0
         self.reading = False
         self.timer: Timer | None = None
@@ -89,8 +91,10 @@ class Notifications:
             return  # revoked since; the row stays owed until it is out of date
         outbox = self._outbox(credential)
         if len(outbox.keys) >= MOST_IN_MEMORY:
-            outbox.on_disk = True
+            outbox.on_disk = outbox.dropped = True
             return
+        if message.key in outbox.keys and message in outbox.messages:
+            return  # it waits to be told an earlier state, and will be told this one
         outbox.keys.add(message.key)
         notifier = self.notifier
         if (
@@ -174,6 +178,7 @@ class Notifications:
         self._fates.event(message, EventKind.NOTIFICATION_ABANDONED, "nobody bound in time")
         self._journal.change(message)
         outbox.keys.discard(message.key)
+        outbox.left.add(message.key)
 
     async def sweep(self) -> None:
         """Service: abandons what absent customers are owed for too long, a page at a time."""
@@ -223,5 +228,6 @@ class Notifications:
             outbox.messages.append(restored(row, self._accounts, self._credentials))
         outbox.reading = False
         if len(rows) < READ_AT_ONCE:
-            outbox.on_disk, outbox.read_past = False, 0
+            # What was left behind meanwhile may have any key: then once more from the beginning.
+            outbox.on_disk, outbox.dropped, outbox.read_past = outbox.dropped, False, 0
         self._pump(outbox)

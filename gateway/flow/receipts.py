@@ -7,6 +7,7 @@ finds nothing, case and leading zeros are forgiven (the wire has already undone 
 
 import logging
 from collections.abc import Callable
+from itertools import islice
 
 from gateway.domain.account import Account, Credential
 from gateway.domain.commit_group import EventKind, ParkedReceipt, StoredMessage
@@ -66,8 +67,7 @@ class Receipts:
             return
         target = lane.awaiting.get(receipt.provider_message_id, lane)
         if target is None:
-            self._counters.receipts[lane.name, "repeated"] += 1
-            self._journal.after_commit(stored, token)
+            self._repeated(lane, stored, token)
             return
         if not isinstance(target, Lane):
             self._merge(lane, target, receipt, stored, token)
@@ -78,6 +78,10 @@ class Receipts:
             return
         self._unmatched[lane.id] = [(receipt, stored, token)]
         self._spawn(self._look_up(lane), name=f"receipts-{lane.name}")
+
+    def _repeated(self, lane: Lane, stored: Stored, token: object) -> None:
+        self._counters.receipts[lane.name, "repeated"] += 1
+        self._journal.after_commit(stored, token)
 
     # -- matching --------------------------------------------------------------------------------
 
@@ -97,6 +101,8 @@ class Receipts:
             target = self._find(lane, receipt, by_id)
             if target is None:
                 self._park(lane, receipt, stored, token)
+            elif isinstance(target, Lane):
+                self._repeated(lane, stored, token)
             else:
                 self._merge(lane, target, receipt, stored, token)
 
@@ -117,10 +123,15 @@ class Receipts:
 
     def _find(
         self, lane: Lane, receipt: Receipt, by_id: dict[str, Message | Part]
-    ) -> Message | Part | None:
+    ) -> Message | Part | Lane | None:
+        """Whose receipt it is; the lane itself when that one has its final receipt already."""
         for spelling in _spellings(receipt.provider_message_id):
-            # Memory first: the answer may have come while the store was asked.
-            target = lane.awaiting.get(spelling) or by_id.get(spelling)
+            # Memory first: the answer, or this receipt, may have come while the store was asked.
+            target = lane.awaiting.get(spelling, lane)
+            if target is None:
+                return lane
+            if isinstance(target, Lane):
+                target = by_id.get(spelling)
             if target is not None:
                 by_id[spelling] = target  # two receipts of one look-up share the object
                 return target
@@ -132,8 +143,7 @@ class Receipts:
             self._journal.after_commit(stored, token)
             return
         now_ms = self._clock.now_ms()
-        if len(lane.parked) < MOST_PARKED:
-            lane.parked[receipt.provider_message_id] = receipt
+        _keep_parked(lane, receipt)
         self._journal.park(
             ParkedReceipt(
                 lane.id, receipt.provider_message_id, receipt.state, receipt.error,
@@ -148,7 +158,11 @@ class Receipts:
         for spelling in _spellings(provider_message_id):
             receipt = lane.parked.pop(spelling, None)
             if receipt is not None:
-                self._journal.unpark(lane.id, spelling)
+                raw = receipt.provider_message_id
+                for other in (raw, _canonical(raw)):
+                    if lane.parked.get(other) is receipt:
+                        del lane.parked[other]
+                self._journal.unpark(lane.id, raw)
                 self._merge(lane, target, receipt, _nobody, None)
                 return
 
@@ -157,9 +171,10 @@ class Receipts:
         for row in parked:
             lane = lanes.get(row.provider_id)
             if lane is not None:
-                lane.parked[row.provider_message_id] = Receipt(
+                receipt = Receipt(
                     row.provider_message_id, MessageState(row.state), row.error, row.done_at_ms
                 )
+                _keep_parked(lane, receipt)
 
     # -- merging ---------------------------------------------------------------------------------
 
@@ -207,9 +222,24 @@ class Receipts:
             if combined == MessageState.DELIVERED:
                 self._journal.after_commit(stored, token)
                 return
-            self._backlogs.leave(message)
+            self._backlogs.ended(message)
         self._fates.finish(message, combined, error, stored, token)
         lane.forget(message)
+
+
+def _keep_parked(lane: Lane, receipt: Receipt) -> None:
+    """Under its own id, and under the form that every spelling of the answer leads to."""
+    raw = receipt.provider_message_id
+    if len(lane.parked) >= MOST_PARKED:
+        # The oldest belong to strangers: an answer is never that late.
+        for oldest in list(islice(lane.parked, MOST_PARKED // 20)):
+            del lane.parked[oldest]
+    lane.parked[raw] = receipt
+    lane.parked.setdefault(_canonical(raw), receipt)
+
+
+def _canonical(provider_message_id: str) -> str:
+    return provider_message_id.lower().lstrip("0")
 
 
 def _spellings(provider_message_id: str) -> list[str]:

@@ -4,19 +4,23 @@ Cost is counted in parts.  Higher classes go first, but one pop in `LOWER_CLASS_
 class that waits, so that urgent traffic of one customer cannot starve another's bulk for ever.
 """
 
+from bisect import insort
 from collections import deque
+from operator import attrgetter
 
 from gateway.domain.message import PRIORITIES, Message
 
 QUANTUM_PARTS = 8
 LOWER_CLASS_TURN = 16
+_KEY = attrgetter("key")
 
 
 class _AccountQueue:
-    __slots__ = ("deficit", "messages")
+    __slots__ = ("deficit", "messages", "put_back")
 
     def __init__(self) -> None:
         self.messages: deque[Message] = deque()
+        self.put_back: list[Message] = []  # goes first, by key
         self.deficit = 0
 
 
@@ -27,17 +31,15 @@ class _Class:
         self.by_account: dict[int, _AccountQueue] = {}
         self.ring: deque[_AccountQueue] = deque()  # the accounts that have something waiting
 
-    def push(self, message: Message, front: bool) -> None:
+    def queue_of(self, message: Message) -> _AccountQueue:
+        """The account's queue, which is about to hold `message`: it takes its place in the ring."""
         queue = self.by_account.get(message.account.id)
         if queue is None:
             queue = self.by_account[message.account.id] = _AccountQueue()
-        if not queue.messages:
+        if not queue.messages and not queue.put_back:
             queue.deficit = 0
             self.ring.append(queue)
-        if front:
-            queue.messages.appendleft(message)
-        else:
-            queue.messages.append(message)
+        return queue
 
     def pop(self) -> Message:
         ring = self.ring
@@ -48,9 +50,9 @@ class _Class:
                 if len(ring) > 1:
                     ring.rotate(-1)
                 continue
-            message = queue.messages.popleft()
+            message = queue.put_back.pop(0) if queue.put_back else queue.messages.popleft()
             queue.deficit -= message.part_count
-            if not queue.messages:
+            if not queue.messages and not queue.put_back:
                 ring.popleft()
             return message
 
@@ -68,12 +70,15 @@ class FairQueue:
     def push(self, message: Message) -> None:
         """Appends behind the account's other messages of the same class."""
         self.size += 1
-        self._classes[message.priority].push(message, front=False)
+        self._classes[message.priority].queue_of(message).messages.append(message)
 
     def push_front(self, message: Message) -> None:
-        """Puts back a message whose turn was lost through no fault of its own."""
+        """Puts back a message whose turn was lost through no fault of its own.
+
+        It goes before all that had no turn yet; several keep their order.
+        """
         self.size += 1
-        self._classes[message.priority].push(message, front=True)
+        insort(self._classes[message.priority].queue_of(message).put_back, message, key=_KEY)
 
     def pop(self) -> Message | None:
         """The next message, or None when nothing waits."""

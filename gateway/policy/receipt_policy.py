@@ -14,7 +14,7 @@ ASKED, ALWAYS, NEVER = "asked", "always", "never"
 def asks_for_receipt(message: Message, policy: str) -> bool:
     """Whether `policy` wants a receipt for `message`.
 
-    "asked": only when the customer can learn of it, because he asked or his door has a status query.
+    "asked": only when the customer can learn of it: he asked, or his door has a status query.
     """
     if policy == ASKED:
         return message.notify_when != _NEVER_NOTIFY or message.door != _SMPP

@@ -65,8 +65,10 @@ class MessageLog:
 
     def reopen(self) -> None:
         """Opens the path again, after somebody moved the file away."""
-        before, self._file = self._file, _open(self._path)
-        os.close(before)
+        fresh = _open(self._path)
+        # The number stays: a thread may be about to write to it.
+        os.dup2(fresh, self._file, inheritable=False)
+        os.close(fresh)
 
     def close(self) -> None:
         """Writes what is left and closes the file."""

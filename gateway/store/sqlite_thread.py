@@ -24,6 +24,7 @@ class SqliteThread:
         self._jobs: SimpleQueue[tuple[Job[Any], _Answer] | None] = SimpleQueue()
         # A daemon thread: a loop that died without `stop` must not keep the process alive.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._is_stopping = False
         self._loop: asyncio.AbstractEventLoop
         self._ended: asyncio.Future[None]
 
@@ -39,19 +40,26 @@ class SqliteThread:
             raise
 
     def post(self, job: Job[T], answer: Callable[[T | None, Exception | None], object]) -> None:
-        """Queues `job`; `answer(result, error)` follows on the loop."""
+        """Queues `job`; `answer(result, error)` follows on the loop.
+
+        Raises:
+            RuntimeError: after `stop`, when nobody would ever answer.
+        """
+        if self._is_stopping:
+            raise RuntimeError(f"thread {self._thread.name} has stopped")
         self._jobs.put((job, answer))
 
     async def call(self, job: Job[T]) -> T:
         """Queues `job` and waits.  A cancelled wait leaves the job in its place."""
         future: asyncio.Future[T] = self._loop.create_future()
-        self._jobs.put((job, partial(_settle, future)))
+        self.post(job, partial(_settle, future))
         return await future
 
     async def stop(self) -> None:
         """Runs what is queued, closes the connection, ends the thread.  Idempotent."""
         if self._thread.ident is None:
             return
+        self._is_stopping = True
         self._jobs.put(None)
         await asyncio.shield(self._ended)
         self._thread.join()

@@ -88,6 +88,6 @@ class HttpListener:
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
-        elif self._socket is not None:
+        if self._socket is not None:
             self._socket.close()
-        self._socket = None
+            self._socket = None

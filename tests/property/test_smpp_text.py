@@ -88,7 +88,9 @@ def test_receipt_round_trip(
     err: str,
     text: str,
 ) -> None:
-    octets = render(message_id, *counts, submitted_at_ms, done_at_ms, stat, err, text)
+    octets = render(
+        message_id.encode(), *counts, submitted_at_ms, done_at_ms, stat.encode(), err, text
+    )
     receipt = parse(octets)
 
     assert receipt is not None

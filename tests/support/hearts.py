@@ -93,6 +93,9 @@ price = "0.5"
 """
 
 
+LIMIT_S = 10.0  # a test that waits for what never comes fails
+
+
 class HeldWire:
     """`ports.Provider`: keeps what it is given until the test answers."""
 
@@ -158,14 +161,14 @@ class RunningHeart(NamedTuple):
         result = self.heart.admission.submit(submission, to)
         if isinstance(result, Refusal):
             return result
-        committed = await answered
+        committed = await asyncio.wait_for(answered, LIMIT_S)
         assert not isinstance(committed, Batch)
         return committed
 
     async def settle(self, name: str, outcome: Outcome | None = None) -> None:
         """Waits until the provider has something and answers all of it."""
         wire = self.wires[name]
-        await wire.arrived.wait()
+        await asyncio.wait_for(wire.arrived.wait(), LIMIT_S)
         wire.arrived.clear()
         submitted, wire.submitted = wire.submitted, []
         for message, part in submitted:
@@ -178,7 +181,7 @@ class RunningHeart(NamedTuple):
         self._sink(name).receipt(
             Receipt(id, state, error), lambda _token, is_stored: stored.set_result(is_stored), None
         )
-        assert await stored
+        assert await asyncio.wait_for(stored, LIMIT_S)
 
     def _sink(self, name: str) -> LaneSink:
         sink = LaneSink(self.heart.dispatcher, self.heart.receipts)
@@ -189,7 +192,7 @@ class RunningHeart(NamedTuple):
         """Everything is on disk."""
         done = asyncio.Event()
         self.heart.journal.when_idle(done.set)
-        await done.wait()
+        await asyncio.wait_for(done.wait(), LIMIT_S)
 
 
 @asynccontextmanager

@@ -77,4 +77,6 @@ async def test_stop_runs_what_is_queued_and_may_be_repeated() -> None:
         await thread.stop()
         await thread.stop()
     assert answers == ["done"]
+    with pytest.raises(RuntimeError, match="test-store-stops has stopped"):
+        await thread.call(lambda connection: None)
     assert "test-store-stops" not in {t.name for t in threading.enumerate()}
