@@ -78,16 +78,6 @@ COUNTERS = (
     CounterSpec("commits", "postern_store_commits", "Commit groups written."),
     CounterSpec("commits_failed", "postern_store_commits_failed", "Commit groups that failed."),
     CounterSpec("rows_committed", "postern_store_rows", "Rows written by commit groups."),
-    CounterSpec(
-        "resent_after_restart",
-        "postern_resent_after_restart",
-        "Messages sent again because a restart left their outcome open.",
-    ),
-    CounterSpec(
-        "state_conflicts",
-        "postern_store_state_conflicts",
-        "Conditional updates that found another state than expected.",
-    ),
 )
 
 

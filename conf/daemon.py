@@ -148,7 +148,6 @@ class QueueSettings(Section):
     """`[queue]`: validity, retries and the memory bounds of messages on their way."""
 
     validity_s: Seconds = 172_800
-    default_priority: Annotated[int, Field(ge=0, le=3)] = 1
     retry: Listed[Seconds] = (5, 30, 120, 600, 1800, 3600)
     max_ready: Annotated[int, Field(ge=100, le=10_000_000)] = 10_000
     max_in_memory: Annotated[int, Field(ge=1000, le=100_000_000)] = 200_000

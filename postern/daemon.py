@@ -410,7 +410,7 @@ async def run_daemon(
     # Everything built so far lives as long as the process: the collector need not look at it.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(GC_THRESHOLD, 20, 100)
+    gc.set_threshold(GC_THRESHOLD, 50, 100)
     if ready is not None:
         await ready(daemon)
     await daemon.run()

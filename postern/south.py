@@ -127,7 +127,9 @@ class South:
         callback_url = ""
         if item.receipt is not None:
             self.callback_targets[item.name] = CallbackTarget(template, sink)
-            callback_url = callback_base + callback_path(item.name, item.receipt.token.reveal())
+            if callback_base:
+                path = callback_path(item.name, item.receipt.token.reveal())
+                callback_url = callback_base + path
         options = HttpProviderOptions(
             name=item.name,
             user_agent=USER_AGENT,

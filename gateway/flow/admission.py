@@ -248,7 +248,9 @@ class Admission:
         key = self._keys.next(self._clock.now_ms())
         account = submission.credential.account
         # The key's own time, not the clock's: due times never run behind older keys.
-        due = submission.due_at_ms or (key >> KEY_SHIFT) + EPOCH_MS
+        due = (key >> KEY_SHIFT) + EPOCH_MS
+        if submission.due_at_ms > due:  # a time that is over means now
+            due = submission.due_at_ms
         if not cost:
             money = _NONE
         elif account.charge_at == _AT_ACCEPT:

@@ -82,8 +82,8 @@ class Fates:
             raise ValueError(f"message {message.key} cannot go from {before.name} to {state.name}")
         message.state = state
         message.final_at_ms = self._clock.now_ms()
-        if error:
-            message.error = error
+        if error or state in _SUCCESSES:
+            message.error = error  # what earlier attempts met is no error of a success
         if before != _UNKNOWN:
             self._settle(message, state)
         journal = self._journal

@@ -42,5 +42,14 @@ def configure(level: str = "INFO", stream: IO[str] | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    # Request lines of the HTTP server would repeat customers' numbers at INFO.
-    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    # Request lines of the HTTP server would repeat customers' numbers at INFO, statements of the
+    # database driver their contents at DEBUG.
+    for name in ("aiohttp.access", "aiosqlite"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("aiohttp.server").addFilter(_without_traceback)
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Requests that are no HTTP are the client's fault; the error's text repeats their octets."""
+    record.exc_info = None
+    return True

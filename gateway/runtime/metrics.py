@@ -8,8 +8,8 @@ class Counters:
 
     __slots__ = (
         "accepted", "charged_micros", "commits", "commits_failed", "fates", "notifications",
-        "outcomes", "parts_sent", "receipts", "refunded_micros", "refused", "resent_after_restart",
-        "rows_committed", "state_conflicts",
+        "outcomes", "parts_sent", "receipts", "refunded_micros", "refused",
+        "rows_committed",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -25,5 +25,3 @@ class Counters:
         self.commits = 0
         self.commits_failed = 0
         self.rows_committed = 0
-        self.resent_after_restart = 0
-        self.state_conflicts = 0

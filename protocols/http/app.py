@@ -83,7 +83,7 @@ def _fault_answers(doors: Sequence[RestDoor]) -> Middleware:
             return fault(request, error.status)
         except TimeoutError:
             return _closing(fault(request, 408))
-        except web.RequestPayloadError:
+        except (web.RequestPayloadError, ConnectionResetError):  # a broken body, or none any more
             return _closing(fault(request, 400))
         except Exception:
             log.exception(

@@ -118,7 +118,14 @@ def usual_submission(
         0,
         note,
     )
-    return submission, destination
+    return submission, recipient(destination, ord(dest_ton), credential)
+
+
+def recipient(destination_addr: str, dest_addr_ton: int, credential: Credential) -> str:
+    """destination_addr as admission reads it: TON says international, so no region re-reads it."""
+    if credential.account.region and dest_addr_ton == Ton.INTERNATIONAL:
+        return "+" + destination_addr.removeprefix("+")
+    return destination_addr
 
 
 def submission(

@@ -293,7 +293,7 @@ class ServerLink(Link):
             except PduError as error:
                 self.send(encode_submit_sm_resp(sequence_number, error.command_status, b""))
                 return
-            destination = sm.destination_addr
+            destination = mapping.recipient(sm.destination_addr, sm.dest_addr_ton, credential)
         result = self._submitter.submit(submission, destination)
         if type(result) is Refusal:
             status = mapping.REFUSAL_STATUS[result.code]

@@ -130,7 +130,6 @@ def test_the_seal_is_made_of_the_key_file(load_text, problems_in, tmp_path: Path
         ("[http]\nmax_body_octets = 1", "http.max_body_octets"),
         ('[http]\npublic_url = "sms.example.com"', "http.public_url"),
         ("[queue]\nvalidity_s = 1.5", "queue.validity_s"),
-        ("[queue]\ndefault_priority = 4", "queue.default_priority"),
         ("[queue]\nretry = [0]", "queue.retry[0]"),
         ('[log]\nlevel = "INFO"', "log.level"),
         ("[drain]\ndeadline_s = 0", "drain.deadline_s"),

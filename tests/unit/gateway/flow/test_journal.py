@@ -10,7 +10,7 @@ from gateway.domain.message import IdempotencyKey, Message
 from gateway.flow.journal import RIDE_ALONG_S, Journal
 from gateway.runtime.metrics import Counters
 from tests.support.clock import FakeClock
-from tests.support.heart import NUMBER, PRICE, Asked, World, account_spec
+from tests.support.heart import NEVER, NUMBER, PRICE, Asked, World, account_spec
 from tests.support.memory_store import MemoryStore
 
 
@@ -184,11 +184,13 @@ async def test_when_idle_waits_for_all_that_is_open_or_riding() -> None:
     assert idle == [True]
 
     message = world.submit().message
+    turn(world)
+    await commit(world)
+    world.submit()
     turn(world)  # being written
     world.heart.journal.when_idle(lambda: idle.append(True))
-    await commit(world)
     world.wire.accept_all()  # rides
-    await world.after(0.005)
+    await commit(world)
     assert idle == [True]
     await world.after(0.05)
     assert idle == [True]
@@ -206,8 +208,9 @@ async def test_when_idle_does_not_wait_for_the_ride() -> None:
     idle: list[bool] = []
     world.heart.journal.when_idle(lambda: idle.append(True))
     await world.quiet()
-    assert idle == [True]
     assert world.state(message) == MessageState.SENT
+    await world.after(RIDE_ALONG_S)
+    assert idle == [True]
 
 
 # --- bounds -------------------------------------------------------------------------------------
@@ -409,11 +412,11 @@ async def test_refunds_of_the_account_are_not_refused_with_its_accepts() -> None
     message = await world.accepted()
     refused = world.submit()
     world.heart.fates.finish(message, MessageState.EXPIRED)
-    world.store.top_up(world.account().id, -100_000_000 + PRICE)
+    world.store.top_up(world.account().id, -100_000_000 + PRICE - 1)
     await world.quiet()
     assert refused.refusal.code == RefusalCode.NO_CREDIT
     assert world.state(message) == MessageState.EXPIRED
-    assert world.store.account_rows[1].balance_micros == PRICE
+    assert world.store.account_rows[1].balance_micros == PRICE - 1
 
 
 # --- what it keeps beside -----------------------------------------------------------------------
@@ -469,7 +472,7 @@ async def test_uncommitted_keys_follow_a_change_to_the_disk() -> None:
 
 async def test_charges_and_refunds_are_counted_once_they_are_on_disk() -> None:
     world = await World.build(are_up=False)
-    message = await world.accepted()
+    message = await world.accepted(notify_when=NEVER)
     world.heart.fates.finish(message, MessageState.EXPIRED)
     counters = world.heart.counters
     assert counters.refunded_micros == {}

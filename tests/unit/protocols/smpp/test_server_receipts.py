@@ -115,11 +115,10 @@ async def test_nobody_to_tell() -> None:
 
 
 async def test_a_receiving_bind_is_news_and_a_transmitter_is_none() -> None:
-    async with serving() as north:
-        async with bound(north.port, CommandId.BIND_TRANSMITTER):
-            assert not north.notifications.room_changes
-            async with bound(north.port, CommandId.BIND_RECEIVER):
-                assert north.notifications.room_changes == 1
+    async with serving() as north, bound(north.port, CommandId.BIND_TRANSMITTER):
+        assert not north.notifications.room_changes
+        async with bound(north.port, CommandId.BIND_RECEIVER):
+            assert north.notifications.room_changes == 1
 
 
 async def test_no_receipt_over_a_link_that_leaves() -> None:
