@@ -13,7 +13,6 @@ from conf.fields import (
     SecondsOrNever,
     SystemId,
     Title,
-    Visible,
     WebUrl,
 )
 from conf.secrets import SecretText
@@ -50,7 +49,7 @@ class TokenSettings(Section):
     secret: SecretText
     name: Annotated[str, Field(max_length=64)] = ""
     doors: Listed[Annotated[str, AfterValidator(_door)]] = ()
-    scopes: Listed[Visible] = ()
+    scopes: Listed[Literal["send", "read"]] = ()
 
     def spec(self) -> TokenSpec:
         """What the heart asks for."""

@@ -54,7 +54,7 @@ class Clock(Protocol):
 
 
 class Submitter(Protocol):
-    """Admission (DESIGN 3.2): decides at once, answers after the commit."""
+    """Admission: decides at once, answers after the commit."""
 
     def submit(self, submission: Submission, recipient: str) -> Message | Refusal:
         """One recipient as the customer wrote it.  A Refusal is final; else `answer` follows."""

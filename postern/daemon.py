@@ -403,6 +403,8 @@ async def run_daemon(
     loop.set_exception_handler(daemon.callback_failed)
     for stop_signal in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(stop_signal, daemon.ask_to_stop)
+    # By default SIGHUP kills; while the file is being applied there is nothing to reload.
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)
     await daemon.start()
     loop.add_signal_handler(
         signal.SIGHUP, lambda: daemon.heart.supervisor.spawn(daemon.reload(), name="reload")

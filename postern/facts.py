@@ -170,7 +170,7 @@ def message_facts(row: StoredMessage, events: Sequence[MessageEvent], names: Nam
         "price": format_amount(row.charge_micros),
         "money": MoneyState(row.money).name.lower(),
         "priority": row.priority,
-        "attempts": row.attempts,
+        "attempts": row.attempts + bool(row.sent_at_ms),
         "provider": names.providers.get(row.provider_id, ""),
         "provider_message_id": row.provider_message_id or "",
         "accepted_at": iso(key_time_ms(row.key)),

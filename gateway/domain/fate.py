@@ -1,8 +1,8 @@
-"""One table: final state -> the status word of every wire (DESIGN 4, promise 3).
+"""One table: state -> the status word of every wire.
 
 The words are plain text and numbers; how a wire carries them is the wire's own affair.  Sources:
-SMPP v3.4 Appendix B and 5.2.28; `contracts/exosend.md` 3.1, `exotel.md` 4, `me-sms.md` 4.3,
-`easysendsms.md` 4.
+SMPP v3.4 Appendix B and 5.2.28; the API references of ExoSend v1 (message status), Exotel (status
+and detailed status), ME-SMS v2 (recipient status) and EasySendSMS (delivery report).
 """
 
 from typing import NamedTuple

@@ -22,7 +22,7 @@ class MessageState(IntEnum):
     REJECTED = 12
     EXPIRED = 13
     CANCELLED = 14
-    HANDED_OVER = 15  # DESIGN calls it `sent`: no receipt is to be expected
+    HANDED_OVER = 15  # shown as `sent`: no receipt is to be expected
     UNKNOWN = 16
 
 

@@ -2,7 +2,7 @@
 
 Decides at once, in memory; the journal makes the decision durable.
 
-Order of the checks (DESIGN 3.2): the gateway takes work -> sender allowed -> recipient valid ->
+Order of the checks: the gateway takes work -> sender allowed -> recipient valid ->
 text readable and split -> route -> price -> throttles -> credit reserved -> appended to the commit
 group. A refused message costs nothing and leaves no trace but a counter.
 """

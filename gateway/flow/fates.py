@@ -82,7 +82,7 @@ class Fates:
             raise ValueError(f"message {message.key} cannot go from {before.name} to {state.name}")
         message.state = state
         message.final_at_ms = self._clock.now_ms()
-        if error or state in _SUCCESSES:
+        if error or state in (_DELIVERED, _HANDED_OVER):
             message.error = error  # what earlier attempts met is no error of a success
         if before != _UNKNOWN:
             self._settle(message, state)
@@ -172,7 +172,7 @@ def _line(message: Message, provider: str) -> str:
             account.currency,
             _WORD[message.state],
             _quoted(message.error),
-            message.attempts,
+            message.attempts + bool(message.sent_at_ms),  # the failed ones, and the one that worked
             key_time_ms(message.key),
             message.sent_at_ms,
             message.final_at_ms,

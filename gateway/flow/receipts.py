@@ -191,9 +191,11 @@ class Receipts:
             return
         self._counters.receipts[lane.name, "matched"] += 1
         provider_message_id = target.provider_message_id or receipt.provider_message_id
-        lane.awaiting[provider_message_id] = None
+        # An UNKNOWN may still become something else: its next receipt is no mere repeat.
+        rest = target if new == _UNKNOWN else None
+        lane.awaiting[provider_message_id] = rest
         if receipt.provider_message_id != provider_message_id:
-            lane.awaiting[receipt.provider_message_id] = None
+            lane.awaiting[receipt.provider_message_id] = rest
         if isinstance(target, Message):
             if target.state == _UNKNOWN:
                 self._fates.event(target, EventKind.LATE_RECEIPT, receipt.state.name)

@@ -11,6 +11,7 @@ FIRST_PAUSE_S, MOST_PAUSE_S = 0.1, 5.0
 _DECREASE = 0.5
 _INCREASE_PER_S = 0.1  # of the rate at which the provider began to throttle
 _SETTLE_S = 0.2  # further throttle answers of one window do not slow us down again
+_PERSISTS_S = 2.0  # "slow down" again so soon after a pause: the next one is twice as long
 _FREE_AFTER = 2.0  # an unlimited provider is unlimited again at this multiple of that rate
 
 
@@ -57,14 +58,15 @@ class Pace:
 
     def throttled(self, now: float) -> None:
         """The provider answered "slow down"."""
-        self._paused_until = max(self._paused_until, now + self._pause_s)
-        if now - self._throttled_at < _SETTLE_S and self._throttled_at:
+        quiet_s = now - max(self._paused_until, self._throttled_at)
+        if self._throttled_at and now - self._throttled_at < _SETTLE_S:
+            self._paused_until = max(self._paused_until, now + self._pause_s)
             return
-        if self._throttled_at and now - self._throttled_at < 2.0:
+        if self._throttled_at and quiet_s < _PERSISTS_S:
             self._pause_s = min(MOST_PAUSE_S, self._pause_s * 2)
-            self._paused_until = now + self._pause_s
         else:
             self._pause_s = FIRST_PAUSE_S
+        self._paused_until = max(self._paused_until, now + self._pause_s)
         elapsed = max(0.05, now - self._counted_since)
         rate = self.current or self._counted / elapsed
         if not self.is_slowed:

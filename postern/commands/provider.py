@@ -49,7 +49,7 @@ def _row(provider: dict[str, Any]) -> tuple[object, ...]:
         links, outstanding = wire.get("url", ""), wire.get("outstanding", 0)
     else:
         bound = sum(bind["state"].startswith("bound") for bind in binds)
-        links = f"{bound}/{len(binds)} {wire.get('address', '')}"
+        links = f"{bound} to {wire.get('address', '')}"
         outstanding = sum(bind["outstanding"] for bind in binds)
     return (
         provider["name"],

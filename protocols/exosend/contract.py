@@ -1,7 +1,7 @@
 """ExoSend API v1 as pure shapes: what a request must be, what an answer looks like, to the byte.
 
-`contracts/exosend.md` is the law (sections 1.1-1.7, 2.1, 2.10); the validation texts and their
-order are those of the framework the vendor uses.  Nothing here knows HTTP or the heart's ports.
+The vendor's API reference is the law; where it is silent, the validation texts and their order are
+those of the framework the vendor uses.  Nothing here knows HTTP or the heart's ports.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Refusals of the heart in ExoSend's words: one table over every code (contract 1.4)."""
+"""Refusals of the heart in ExoSend's words: one table over every code."""
 
 from typing import NamedTuple
 

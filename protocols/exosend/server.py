@@ -1,6 +1,6 @@
 """The ExoSend door: REST handlers between the contract's shapes and the heart's ports.
 
-Order of checks (contract 1.4): token, request limit, the object in the path, validation of the
+Order of checks: token, request limit, the object in the path, validation of the
 body, then what admission says.  Every answer is JSON in the vendor's words, faults included.
 """
 
@@ -24,7 +24,7 @@ from protocols.http.submissions import Answer, Submissions
 
 DOOR_NAME = "exosend"
 PREFIX = "/api/v1"
-REQUESTS_PER_MIN = 60  # contract 1.6, unless the account has its own
+REQUESTS_PER_MIN = 60  # the vendor's, unless the account has its own
 ID_KIND = "message"
 
 _HEADERS = {

@@ -5,6 +5,7 @@ come from `gateway.domain.sms_text`, which prices them.
 """
 
 import codecs
+import re
 
 from gateway.domain.sms_text import GSM_BASIC, GSM_EXTENSION, Alphabet, is_plain
 
@@ -18,6 +19,7 @@ GSM = "gsm"
 DEFAULT_CHARSETS = {GSM: GSM, "latin1": "latin-1", "ascii": "ascii", "utf8": "utf-8"}
 
 _ESC = "\x1b"
+_CONTROL = re.compile(rb"[^\t\n\r -\xff]")
 _UNDEFINED = "\ufffe"  # how a table of codecs.charmap_decode marks a hole
 _DECODE_BASIC = GSM_BASIC.replace(_ESC, _UNDEFINED)
 _DECODE_EXTENSION = {chr(code): character for character, code in GSM_EXTENSION.items()}
@@ -46,6 +48,9 @@ def decode(octets: bytes, data_coding: int, default_charset: str) -> str | None:
     if data_coding == DATA_CODING_LATIN1:
         return octets.decode("latin-1")
     if data_coding == DATA_CODING_ASCII:
+        # node-smpp and others send the GSM alphabet as 1, with "@" and the escape as control codes.
+        if _CONTROL.search(octets):
+            return _decode_gsm(octets)
         return octets.decode("ascii")
     return None
 

@@ -46,6 +46,7 @@ _BIND_COMMANDS = {
 _CREDENTIAL_ERRORS = frozenset({CommandStatus.RINVPASWD, CommandStatus.RINVSYSID})
 CREDENTIAL_RETRY_S = 30.0
 CONNECT_TIMEOUT_S = 10.0
+MOST_CONNECT_WAIT_S = 5.0  # trying a host that is away costs nobody much; being late back does
 MOST_UNSTORED = 10_000  # receipts per link that the store has not taken yet
 
 Item = Message | tuple[Message, int]
@@ -189,7 +190,10 @@ class SmppProvider:
             failures += 1
             if self._stopping:
                 return
-            delay_s = reconnect_delay_s(failures, self._draw())
+            if link is None:
+                delay_s = reconnect_delay_s(failures, self._draw(), most_s=MOST_CONNECT_WAIT_S)
+            else:
+                delay_s = reconnect_delay_s(failures, self._draw())
             if link is not None and link.bind_status in _CREDENTIAL_ERRORS:
                 delay_s = CREDENTIAL_RETRY_S
             log.warning(

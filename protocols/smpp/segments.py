@@ -11,6 +11,8 @@ from protocols.smpp.constants import ESM_UDHI, Npi, Tag, Ton
 from protocols.smpp.mapping import source_ton_npi
 from protocols.smpp.times import encode_relative
 
+# By class; classes 2 and 3 are the flags 1 and 2 or 3 of a customer.
+_PRIORITY_FLAGS = (0, 0, 1, 3)
 MOST_SENDERS = 10_000  # remembered
 # A validity shorter than this was asked for by the customer and is passed on; the default is not.
 PASS_VALIDITY_BELOW_MS = 24 * 3_600_000
@@ -76,7 +78,7 @@ class SegmentEncoder:
             self._dest_npi,
             message.recipient.encode("ascii"),
             esm_class,
-            message.priority - 1 if message.priority else 0,
+            _PRIORITY_FLAGS[message.priority],
             b"",
             validity,
             1 if asks_for_receipt(message, self._receipts) else 0,

@@ -5,6 +5,8 @@ disk; here every accepted message must end exactly once when the dust has settle
 """
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -50,6 +52,14 @@ class Traffic(RuleBasedStateMachine):
     def do(self, step: Any) -> Any:
         return self.loop.run_until_complete(step)
 
+    def now(self, action: Callable[..., object], *args: object) -> Any:
+        """Calls inside the loop what may start a task."""
+
+        async def call() -> object:
+            return action(*args)
+
+        return self.do(call())
+
     def teardown(self) -> None:
         if hasattr(self, "world"):
             self.drain()
@@ -82,19 +92,19 @@ class Traffic(RuleBasedStateMachine):
     @rule(parts=st.sampled_from([1, 1, 1, 2, 3]), validity=st.sampled_from([0, 0, 60_000]))
     def submit(self, parts: int, validity: int) -> None:
         expires = self.world.clock.now_ms() + validity if validity else 0
-        self.asked.append(self.world.submit(TEXTS[parts], expires_at_ms=expires))
+        self.asked.append(self.now(partial(self.world.submit, TEXTS[parts], expires_at_ms=expires)))
 
     @rule(count=st.integers(1, 5))
     def submit_batch(self, count: int) -> None:
-        self.asked.append(self.world.submit_batch([NUMBER] * count))
+        self.asked.append(self.now(self.world.submit_batch, [NUMBER] * count))
 
     @rule(provider=st.sampled_from(["one", "two"]), index=st.integers(0, 9), empty=st.booleans())
     def take(self, provider: str, index: int, empty: bool) -> None:
         wire = self.world.wires[provider]
         if wire.outstanding:
             self.serial += 1
-            id = "" if empty and index == 9 else f"{provider}-{self.serial}"
-            wire.answer(Sent(id), index % len(wire.outstanding))
+            id = "" if empty and index == 9 else f"{provider}:{self.serial}"
+            self.now(wire.answer, Sent(id), index % len(wire.outstanding))
             self.ids.append((provider, id))
 
     @rule(
@@ -105,25 +115,25 @@ class Traffic(RuleBasedStateMachine):
     def refuse(self, provider: str, index: int, outcome: Any) -> None:
         wire = self.world.wires[provider]
         if wire.outstanding:
-            wire.answer(outcome(), index % len(wire.outstanding))
+            self.now(wire.answer, outcome(), index % len(wire.outstanding))
 
     @precondition(lambda self: self.ids)
     @rule(data=st.data(), state=st.sampled_from(REPORTS))
     def receipt(self, data: st.DataObject, state: MessageState) -> None:
         provider, id = data.draw(st.sampled_from(self.ids))
-        self.world.wires[provider].receipt(id, state)
+        self.now(self.world.wires[provider].receipt, id, state)
 
     @rule(provider=st.sampled_from(["one", "two"]))
     def early_receipt(self, provider: str) -> None:
-        self.world.wires[provider].receipt(f"{provider}-{self.serial + 1}")
+        self.now(self.world.wires[provider].receipt, f"{provider}:{self.serial + 1}")
 
     @rule(provider=st.sampled_from(["one", "two"]))
     def links(self, provider: str) -> None:
         wire = self.world.wires[provider]
         if wire.up:
-            wire.go_down()
+            self.now(wire.go_down)
         else:
-            wire.come_up()
+            self.now(wire.come_up)
 
     @rule(kind=st.sampled_from([StoreUnavailable, StoreRejected]))
     def next_commit_fails(self, kind: type[Exception]) -> None:
@@ -140,10 +150,16 @@ class Traffic(RuleBasedStateMachine):
 
     @rule()
     def expiry(self) -> None:
-        self.do(self.world.heart.maintenance.expire_once())
+        expire_once = self.world.heart.maintenance.expire_once
+        self.now(lambda: self.world.supervisor.spawn(expire_once(), "expire-once"))
+
+    @rule()
+    def disk_turns_slow_or_fast(self) -> None:
+        self.world.store.slow_reads = not self.world.store.slow_reads
 
     @rule()
     def restart(self) -> None:
+        self.world.store.slow_reads = False
         self.world = self.do(self.world.restarted(are_up=True))
 
     # -- what must hold --------------------------------------------------------------------------
@@ -160,12 +176,11 @@ class Traffic(RuleBasedStateMachine):
     def drain(self) -> None:
         """Providers take everything, receipts come for what is owed one, time runs out for the rest."""
         world = self.world
+        world.store.slow_reads = False
         for wire in world.wires.values():
             wire.take_everything()
-            if not wire.up:
-                wire.come_up()
-            while wire.outstanding:
-                wire.take()
+            self.now(wire.come_up)
+            self.now(wire.accept_all)
         self.do(world.after(60))
         self.do(world.after(3 * 86_400, steps=40))
         self.do(world.heart.maintenance.expire_once())
@@ -202,7 +217,7 @@ def test_money_and_fates() -> None:
     run_state_machine_as_test(
         Traffic,
         settings=settings(
-            max_examples=60,
+            max_examples=80,
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -266,7 +266,11 @@ class World:
             directory.smpp(account) if door == Door.SMPP else directory.token(f"token-{account}")
         )
         if found is None:  # disabled ones must be asked for as well
-            found = next(c for c in directory.credentials.values() if c.account.name == account)
+            found = next(
+                c
+                for c in directory.credentials.values()
+                if c.account.name == account and (c.name == account) == (door == Door.SMPP)
+            )
         return found
 
     def row(self, message: Message) -> StoredMessage:

@@ -160,7 +160,7 @@ class MemoryStore:
         self.ledger += [(line[0], line[1], line[2]) for line in group.ledger]
 
     def prove_money(self) -> None:
-        """DESIGN 4, promise 4, as it must hold after every commit."""
+        """The ledger identity, as it must hold after every commit."""
         for account in self.account_rows.values():
             messages = [row for row in self.rows.values() if row.account_id == account.id]
             lines = [line for line in self.ledger if line[0] == account.id]

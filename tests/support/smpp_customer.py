@@ -110,12 +110,13 @@ class SmppCustomer:
         data_coding: int = 0,
         registered_delivery: int = 1,
         schedule_delivery_time: bytes = b"",
+        validity_period: bytes = b"",
         tlvs: bytes = b"",
     ) -> bytes:
         """A submit_sm as octets, to a number in international form."""
         return encode_submit_sm(
             sequence, 5, 0, sender.encode(), 1, 1, recipient.encode(), esm_class, 0,
-            schedule_delivery_time, b"", registered_delivery, data_coding, octets, tlvs,
+            schedule_delivery_time, validity_period, registered_delivery, data_coding, octets, tlvs,
         )  # fmt: skip
 
     def submit(self, recipient: str, octets: bytes, **fields: Any) -> tuple[int, str]:

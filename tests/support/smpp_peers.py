@@ -26,7 +26,7 @@ from protocols.smpp.codec import (
 from protocols.smpp.constants import RESP, CommandId
 from protocols.smpp.server import ServerOptions, SmppServer
 from protocols.smpp.session import BIND_STATES
-from tests.support.clock import FakeClock
+from tests.support.clock import FakeClock, settle
 from tests.support.doors import FakeDirectory
 from tests.support.esme import LIMIT_S, PASSWORD, Esme
 from tests.support.upstream import RecordingSink
@@ -280,6 +280,7 @@ class ScriptedSmsc:
     async def stop(self) -> None:
         assert self._listener is not None
         self._listener.close()
+        await settle()  # a connection may just have been accepted
         for end in self._all:
             await end.close()
 

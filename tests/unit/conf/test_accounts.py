@@ -23,7 +23,7 @@ def test_every_key_reaches_the_heart(load_text) -> None:
         secret = { env = "TOKEN" }
         name = "shop"
         doors = ["exosend"]
-        scopes = ["sms:send"]
+        scopes = ["send"]
         [[account.smpp]]
         system_id = "acme"
         password = "secret"
@@ -58,7 +58,7 @@ def test_every_key_reaches_the_heart(load_text) -> None:
                 secret="token-acme",
                 name="shop",
                 doors=frozenset({"exosend"}),
-                scopes=frozenset({"sms:send"}),
+                scopes=frozenset({"send"}),
             ),
         ),
         smpp=(

@@ -85,7 +85,7 @@ async def test_a_taken_port_is_an_error() -> None:
     first = HttpListener(app_with(), "127.0.0.1", 0)
     await first.start()
     second = HttpListener(app_with(), "127.0.0.1", first.port)
-    with pytest.raises(OSError, match="(?i)address already in use"):
+    with pytest.raises(OSError, match=r"(?i)address already in use"):
         await second.start()
     await first.stop()
 

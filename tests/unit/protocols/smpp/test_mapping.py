@@ -132,7 +132,8 @@ def test_priority() -> None:
         (b"Gr\xfc\xdfe", 0, "latin1", "Grüße"),
         ("Grüße".encode(), 0, "utf8", "Grüße"),
         (b"Gr\xfc\xdfe", 3, "gsm", "Grüße"),
-        (b"hello", 1, "gsm", "hello"),
+        (b"hello @ {}\t", 1, "gsm", "hello @ {}\t"),
+        (b"\x00\x1b\x65", 1, "gsm", "@€"),  # as node-smpp sends it
         ("Привет 😀".encode("utf-16-be"), 8, "gsm", "Привет 😀"),
         (b"\xff\xfe" + "Привет".encode("utf-16-le"), 8, "gsm", "Привет"),
     ],
@@ -390,6 +391,7 @@ def test_the_usual_receipt_is_read_at_one_look(tlvs: bytes) -> None:
     "body",
     [
         deliver_body(USUAL_TEXT, encode_tlv(Tag.RECEIPTED_MESSAGE_ID, b"other\0")),
+        deliver_body(USUAL_TEXT, encode_tlv(Tag.RECEIPTED_MESSAGE_ID, b"9z9z\0")),
         deliver_body(USUAL_TEXT, STATE_TLV),
         deliver_body(USUAL_TEXT, ID_TLV + encode_tlv(Tag.RECEIPTED_MESSAGE_ID, b"other\0")),
         deliver_body(

@@ -337,6 +337,7 @@ async def test_a_lost_bind_leaves_its_messages_unknown() -> None:
 
 async def test_without_a_bind_a_message_is_deferred() -> None:
     async with reaching() as south:
+        await south.smsc.connection()
         south.provider.submit(make_message(), 0)
         assert not south.sink.outcomes  # never from inside submit
         assert isinstance(await south.outcome(), Deferred)
