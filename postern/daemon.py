@@ -58,6 +58,11 @@ log = logging.getLogger("postern.daemon")
 SWITCH_INTERVAL_S = 0.002
 GC_THRESHOLD = 50_000
 UNBIND_S = 1.0
+# Tables of the file that are read once, at the start.
+_FIXED = (
+    "trusted_proxies", "listen", "store", "smpp", "http", "queue", "log", "drain", "callbacks",
+    "secrets",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -73,7 +78,8 @@ class Daemon:
     """One running gateway."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self._settings = settings  # as last applied
+        self._started = settings  # as the listeners and the store know them
         self._stop_asked = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._failure: BaseException | None = None
@@ -200,8 +206,13 @@ class Daemon:
                 return
             if self.heart.message_log is not None:
                 self.heart.message_log.reopen()
+            needs_restart = [
+                name for name in _FIXED if getattr(settings, name) != getattr(self._started, name)
+            ]
             self._settings = settings
             log.info("reload.applied")
+            if needs_restart:
+                log.warning("reload.needs_restart", extra={"fields": {"tables": needs_restart}})
 
     # -- doors -----------------------------------------------------------------------------------
 
@@ -296,7 +307,12 @@ class Daemon:
             tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             tls.load_cert_chain(settings.listen.tls.cert, settings.listen.tls.key)
         return HttpListener(
-            app, address.host, address.port, tls=tls, idle_timeout_s=settings.http.idle_timeout_s
+            app,
+            address.host,
+            address.port,
+            tls=tls,
+            drain_s=UNBIND_S,  # it closes last: by then every request that can be answered is
+            idle_timeout_s=settings.http.idle_timeout_s,
         )
 
     def _start_webhooks(self, settings: Settings) -> None:
@@ -363,12 +379,15 @@ class Daemon:
         log.info("daemon.stopped")
 
     async def _close_listeners(self) -> None:
+        """All at the same time: each waits for peers that may not answer, up to `UNBIND_S`."""
+        closing = []
         if self._rest is not None:
-            await self._rest.stop()
+            closing.append(self._rest.stop())
         if self._smpp is not None:
-            await self._smpp.stop(UNBIND_S)
+            closing.append(self._smpp.stop(UNBIND_S))
         if self._admin is not None:
-            await self._admin.stop()
+            closing.append(self._admin.stop())
+        await asyncio.gather(*closing)
 
     async def _within(self, end: float, wait: Callable[[], Awaitable[None]]) -> None:
         with suppress(TimeoutError):

@@ -78,14 +78,12 @@ class AccountDirectory:
             ConfigurationError: a declaration contradicts what is stored.
         """
         declared: set[int] = set()
-        self.webhook_secrets, self.webhook_urls = {}, {}
         for spec in specs:
             account = await self._apply_account(spec)
             for number, token in enumerate(spec.tokens, 1):
                 declared.add(await self._apply_token(account, token, number))
             for credential in spec.smpp:
                 declared.add(await self._apply_smpp(account, credential))
-            self._apply_webhooks(account, spec)
         for name in await self._store.disable_undeclared([spec.name for spec in specs]):
             self.by_name[name].enabled = False
         for gone in await self._store.disable_undeclared_credentials(declared):
@@ -93,6 +91,7 @@ class AccountDirectory:
         for unusable in [c for c in self.credentials.values() if not c.account.enabled]:
             self.on_disabled(unusable)
         await self._load_senders()
+        self._apply_webhooks(specs)
 
     async def _apply_account(self, spec: AccountSpec) -> Account:
         row = await self._store.declare(
@@ -163,11 +162,17 @@ class AccountDirectory:
         self._by_system_id[spec.system_id] = credential
         return id
 
-    def _apply_webhooks(self, account: Account, spec: AccountSpec) -> None:
-        if spec.webhooks:
-            self.webhook_urls[account.id] = tuple(hook.url for hook in spec.webhooks)
-        for hook in spec.webhooks:
-            self.webhook_secrets[account.id, hook.url] = hook.secret
+    def _apply_webhooks(self, specs: tuple[AccountSpec, ...]) -> None:
+        """All at once: a delivery that found no secret meanwhile would be given up."""
+        secrets: dict[tuple[int, str], str] = {}
+        urls: dict[int, tuple[str, ...]] = {}
+        for spec in specs:
+            account = self.by_name[spec.name]
+            if spec.webhooks:
+                urls[account.id] = tuple(hook.url for hook in spec.webhooks)
+            for hook in spec.webhooks:
+                secrets[account.id, hook.url] = hook.secret
+        self.webhook_secrets, self.webhook_urls = secrets, urls
 
     # -- single changes by an operator -----------------------------------------------------------
 

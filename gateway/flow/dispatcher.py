@@ -112,6 +112,9 @@ class Dispatcher:
 
     def readmitted(self, message: Message) -> None:
         """A message read back from disk; `Backlogs` has counted it."""
+        lane = self.lanes.get(message.provider_id or 0)
+        if message.parts is not None and lane is not None:
+            lane.await_parts(message)
         if message.due_at_ms > self._clock.now_ms() and _is_scheduled(message):
             self._postpone(message)
             return

@@ -98,7 +98,8 @@ class Journal:
 
     def uncommitted_keys(self) -> set[int]:
         """Keys of messages whose newest change is not on disk yet."""
-        keys = {m.key for m in (*self._changed, *self._riding, *self._aging)}
+        # A message that something has forced since may still stand among the riding ones.
+        keys = {m.key for m in (*self._changed, *self._riding, *self._aging) if m.changed}
         keys.update(self._open.group.notified_keys)
         for flight in (self._writing, *self._flights):
             if flight is not None:

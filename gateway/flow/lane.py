@@ -62,6 +62,20 @@ class Lane:
                 if entry is None or not entry.changed:
                     del awaiting[key]  # what is not on disk yet could not be found there
 
+    def await_parts(self, message: Message) -> None:
+        """After a restart: receipts of one message's parts must all find the same object."""
+        if message.parts is not None:
+            for part in owed_receipts(message):
+                self.awaiting.setdefault(part.provider_message_id or "", part)
+
+    def holder_of(self, copy: Message) -> Message | None:
+        """The object that waits for receipts of the message of which `copy` was made."""
+        for target in owed_receipts(copy):
+            known = self.awaiting.get(target.provider_message_id or "")
+            if known is not None:
+                return known if isinstance(known, Message) else known.message
+        return None
+
     def forget(self, message: Message) -> None:
         """Drops what is still awaited for a message that has ended."""
         if message.parts is None:
@@ -71,3 +85,10 @@ class Lane:
         for part in message.parts:
             if part.provider_message_id and part.state not in FINAL_STATES:
                 self.awaiting.pop(part.provider_message_id, None)
+
+
+def owed_receipts(message: Message) -> list[Message | Part]:
+    """What a receipt may still come for, the provider's id being known."""
+    if message.parts is None:
+        return [message] if message.provider_message_id else []
+    return [p for p in message.parts if p.provider_message_id and p.state not in FINAL_STATES]

@@ -11,13 +11,13 @@ from gateway.domain.account import Account, Credential
 from gateway.domain.commit_group import StoredMessage
 from gateway.domain.errors import StoreUnavailable
 from gateway.domain.keys import EPOCH_MS, first_key_at
-from gateway.domain.lifecycle import MessageState, is_final
-from gateway.domain.message import Message, Part
+from gateway.domain.lifecycle import MessageState
+from gateway.domain.message import Message
 from gateway.flow.backlog import Backlogs
 from gateway.flow.dispatcher import Dispatcher
 from gateway.flow.fates import Fates
 from gateway.flow.journal import Journal
-from gateway.flow.lane import Lane
+from gateway.flow.lane import owed_receipts
 from gateway.flow.queries import IDEMPOTENCY_KEEP_MS
 from gateway.flow.restore import restored
 from gateway.ports import Clock, MessageStore, Retention
@@ -154,9 +154,10 @@ class Maintenance:
                 self._close_window(row, now_ms, unsettled)
             self._looked_at = rows[-1].key if len(rows) == PAGE else upto
         while self._unripe and self._unripe[0][0] <= now_ms:
-            _, key = heappop(self._unripe)
+            key = self._unripe[0][1]
             with self._backlogs.watched() as unsettled:
                 row_now = await self._store.message(key)
+            heappop(self._unripe)  # only now: the store may have failed
             if row_now is not None:
                 self._close_window(row_now, now_ms, unsettled)
 
@@ -185,19 +186,16 @@ class Maintenance:
         lane = self._dispatcher.lanes.get(row.provider_id or 0)
         if lane is None:
             return message
-        for target in _owed_receipts(message):
-            known = lane.awaiting.get(target.provider_message_id or "", lane)
-            if known is None:
+        for target in owed_receipts(message):
+            if lane.awaiting.get(target.provider_message_id or "", lane) is None:
                 return None
-            if not isinstance(known, Lane):
-                return known if isinstance(known, Message) else known.message
-        return message
+        return lane.holder_of(message) or message
 
     def _await_late(self, message: Message) -> None:
         """A receipt that comes yet finds this object, and no other made of the same row."""
         lane = self._dispatcher.lanes.get(message.provider_id or 0)
         if lane is not None:
-            for target in _owed_receipts(message):
+            for target in owed_receipts(message):
                 lane.await_receipt(target.provider_message_id or "", target)
 
     # -- retention -------------------------------------------------------------------------------
@@ -227,10 +225,3 @@ class Maintenance:
 
     def _restored(self, row: StoredMessage) -> Message:
         return restored(row, self._accounts, self._credentials)
-
-
-def _owed_receipts(message: Message) -> list[Message | Part]:
-    """What a receipt may still come for, the provider's id being known."""
-    if message.parts is None:
-        return [message] if message.provider_message_id else []
-    return [p for p in message.parts if p.provider_message_id and not is_final(p.state)]

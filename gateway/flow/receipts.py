@@ -114,6 +114,8 @@ class Receipts:
             message = self._backlogs.live.get(row.key)
             if message is None:
                 message = restored(row, self._accounts, self._credentials)
+                message = lane.holder_of(message) or message
+                lane.await_parts(message)
             if message.provider_message_id:
                 found[message.provider_message_id] = message
             for part in message.parts or ():

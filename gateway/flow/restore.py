@@ -52,4 +52,6 @@ def restored(
             part.state = MessageState(stored.state)
             part.provider_id = stored.provider_id
             part.provider_message_id = stored.provider_message_id
+            # The parts' rows are written first: they know who has begun to take the message.
+            message.provider_id = stored.provider_id or message.provider_id
     return message

@@ -1,5 +1,7 @@
 """`postern serve` with a configuration of its own: limits, carriers that are away, kill -9."""
 
+import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 from protocols.smpp.codec import decode_message_id
 from protocols.smpp.constants import CommandId, CommandStatus
 from tests.support.processes import (
+    STOP_S,
     PosternProcess,
     accepts,
     free_port,
@@ -285,3 +288,28 @@ def test_a_second_daemon_on_the_same_store_is_refused(carrierless: Gateway) -> N
         assert second.wait(30) == 1
     assert "in use" in second.errors
     assert "Traceback" not in second.errors
+
+
+def test_nobody_who_does_not_answer_delays_the_stop(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path)
+    configuration = gateway.file.read_text()
+    gateway.file.write_text(configuration.replace("deadline_s = 2", "deadline_s = 4"))
+    silent = (
+        "simulate", "smsc", "--port", str(gateway.carrier), "--never-answer",
+        "--inbox-port", str(gateway.inbox_port),
+    )  # fmt: skip
+    with gateway.serve() as daemon, PosternProcess(tmp_path, *silent):
+        with (
+            gateway.esme("rich") as esme,
+            socket.create_connection(("127.0.0.1", gateway.http)) as half_sent,
+        ):
+            assert esme.submit("37124000057", b"never answered")[0] == 0
+            gateway.received(1)
+            half_sent.sendall(
+                b"POST /api/v1/sms/send HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer token-rich\r\n"
+                b"Content-Length: 500\r\n\r\n{"
+            )
+            # It drains for 4 s; those who stay silent after that cost it one more, all together.
+            daemon.send_signal(signal.SIGTERM)
+            assert daemon.wait(STOP_S) == 0
+        assert '"daemon.stopped"' in daemon.errors

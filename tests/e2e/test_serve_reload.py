@@ -57,7 +57,7 @@ def running(gateway: Serving) -> Iterator[PosternProcess]:
 def daemon(gateway: Serving, running: PosternProcess) -> Iterator[PosternProcess]:
     """The daemon with the configuration that all tests start from."""
     yield running
-    assert '"reload.applied"' in gateway.reload(running, CONFIGURATION)[-1]
+    assert any('"reload.applied"' in line for line in gateway.reload(running, CONFIGURATION))
 
 
 def balance_status(gateway: Serving, account: str) -> int:
@@ -156,6 +156,11 @@ def test_a_file_with_mistakes_changes_nothing(
     refusal = next(line for line in logged if '"reload.refused"' in line)
     assert reason in refusal
     assert balance_status(gateway, "leaving") == 200
+
+
+def test_what_needs_a_restart_is_said(gateway: Serving, daemon: PosternProcess) -> None:
+    gateway.reload(daemon, CONFIGURATION + "[queue]\nvalidity_s = 3600\n")
+    until("the warning", lambda: '"reload.needs_restart", "tables": ["queue"]' in daemon.errors)
 
 
 def test_a_file_that_is_gone_changes_nothing(gateway: Serving, daemon: PosternProcess) -> None:

@@ -179,7 +179,7 @@ class World:
             heart.dispatcher.lanes, await self.store.parked_receipts(100_000)
         )
         await heart.backlogs.recover()
-        await self.quiet()
+        await self.after(0.001)
 
     # -- time ------------------------------------------------------------------------------------
 

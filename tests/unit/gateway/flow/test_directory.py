@@ -1,0 +1,291 @@
+"""Declared and stored objects become live ones; what is gone is closed, never deleted."""
+
+import logging
+from dataclasses import replace
+
+import pytest
+
+from gateway.domain.account import ChargeAt, Credential, NumberCheck
+from gateway.domain.declared import AccountSpec, SmppCredentialSpec, TokenSpec, WebhookSpec
+from gateway.domain.identity import CredentialKind, Origin, SenderState
+from gateway.flow.directory import AccountDirectory
+from gateway.flow.passwords import Passwords
+from tests.support.clock import FakeClock
+from tests.support.heart import OPENING, account_spec
+from tests.support.memory_store import MemoryStore
+
+KEY = b"k" * 32
+
+
+class Office:
+    """A directory, its store, and the ways in that were closed."""
+
+    def __init__(self, store: MemoryStore | None = None) -> None:
+        self.clock = FakeClock()
+        self.store = store or MemoryStore(self.clock)
+        self.passwords = Passwords(KEY, None)  # type: ignore[arg-type] - nothing is hashed here
+        self.directory = AccountDirectory(self.store, self.passwords, self.clock)
+        self.closed: list[Credential] = []
+        self.directory.on_disabled = self.closed.append
+
+    async def apply(self, *specs: AccountSpec) -> None:
+        await self.directory.apply(specs)
+
+
+@pytest.fixture
+async def office() -> Office:
+    made = Office()
+    await made.directory.load()
+    await made.apply(account_spec())
+    made.closed.clear()
+    return made
+
+
+# --- applying -----------------------------------------------------------------------------------
+
+
+async def test_a_declared_account_is_open(office: Office) -> None:
+    acme = office.directory.by_name["acme"]
+    assert (acme.balance_micros, acme.enabled, acme.senders) == (OPENING, True, {"ACME"})
+    token = office.directory.token("token-acme")
+    bound = office.directory.smpp("acme")
+    assert token is not None
+    assert bound is not None
+    assert token.account is bound.account is acme
+    assert token is not bound
+
+
+async def test_what_nobody_declared_opens_nothing(office: Office) -> None:
+    assert office.directory.token("guess") is None
+    assert office.directory.token("") is None
+    assert office.directory.smpp("guess") is None
+
+
+async def test_every_setting_arrives(office: Office) -> None:
+    smpp = SmppCredentialSpec(
+        system_id="acme", password="secret", max_binds=2, window=7, rate_per_s=9,
+        message_id_format="uuid", receipt_keep_s=60, ip_allow=("10.0.0.0/8",),
+    )  # fmt: skip
+    token = TokenSpec(
+        secret="token-acme", doors=frozenset({"exosend"}), scopes=frozenset({"send"})
+    )
+    await office.apply(
+        account_spec(
+            limit_micros=-5, region="CH", rate_per_s=3, requests_per_min=4,
+            number_check=NumberCheck.VALID, charge_at=ChargeAt.DELIVERY, smpp=(smpp,),
+            tokens=(token,),
+        )
+    )  # fmt: skip
+    acme = office.directory.by_name["acme"]
+    assert (acme.limit_micros, acme.region, acme.rate_per_s) == (-5, "CH", 3)
+    assert (acme.requests_per_min, acme.number_check) == (4, NumberCheck.VALID)
+    assert acme.charge_at == ChargeAt.DELIVERY
+    way = office.directory.smpp("acme")
+    assert way is not None
+    for name in ("max_binds", "window", "rate_per_s", "message_id_format", "receipt_keep_s"):
+        assert getattr(way, name) == getattr(smpp, name)
+    assert way.ip_allow == ("10.0.0.0/8",)
+    key = office.directory.token("token-acme")
+    assert key is not None
+    assert (key.door_names, key.scopes) == ({"exosend"}, {"send"})
+
+
+async def test_applying_again_changes_nothing(office: Office) -> None:
+    directory = office.directory
+    acme, token = directory.by_name["acme"], directory.token("token-acme")
+    rows = dict(office.store.credential_rows)
+    acme.balance_micros -= 10  # reserved meanwhile
+    await office.apply(account_spec())
+    assert directory.by_name["acme"] is acme
+    assert directory.token("token-acme") is token
+    assert acme.balance_micros == OPENING - 10
+    assert office.store.credential_rows == rows
+    assert office.closed == []
+
+
+async def test_a_changed_setting_reaches_the_live_object(office: Office) -> None:
+    acme = office.directory.by_name["acme"]
+    await office.apply(account_spec(rate_per_s=50))
+    assert acme.rate_per_s == 50
+
+
+async def test_a_changed_credit_is_a_warning(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        await office.apply(account_spec(credit_micros=2 * OPENING))
+    assert [r.getMessage() for r in caplog.records] == ["account.credit_ignored"]
+    assert office.directory.by_name["acme"].balance_micros == OPENING
+
+
+# --- removing -----------------------------------------------------------------------------------
+
+
+async def test_a_removed_account_is_closed_and_kept(office: Office) -> None:
+    directory = office.directory
+    ways = set(directory.credentials.values())
+    await office.apply(account_spec("other"))
+    assert directory.token("token-acme") is None
+    assert directory.smpp("acme") is None
+    assert set(office.closed) == ways
+    assert directory.by_name["acme"].balance_micros == OPENING
+    assert directory.smpp("other") is not None
+
+
+async def test_an_account_that_returns_is_open_again_with_its_balance(office: Office) -> None:
+    acme = office.directory.by_name["acme"]
+    acme.balance_micros = 5
+    await office.apply()
+    await office.apply(account_spec())
+    assert office.directory.by_name["acme"] is acme
+    assert (acme.enabled, acme.balance_micros) == (True, 5)
+    assert office.directory.smpp("acme") is not None
+
+
+async def test_a_removed_way_in_is_closed_alone(office: Office) -> None:
+    token = office.directory.token("token-acme")
+    await office.apply(account_spec(tokens=()))
+    assert office.closed == [token]
+    assert office.directory.token("token-acme") is None
+    assert office.directory.smpp("acme") is not None
+
+
+async def test_a_changed_token_is_another_credential(office: Office) -> None:
+    old = office.directory.token("token-acme")
+    await office.apply(account_spec(tokens=(TokenSpec(secret="fresh"),)))
+    assert office.directory.token("token-acme") is None
+    assert office.closed == [old]
+    fresh = office.directory.token("fresh")
+    assert fresh is not None
+    assert fresh is not old
+
+
+async def test_a_changed_password_ends_the_binds_of_the_old_one(office: Office) -> None:
+    way = office.directory.smpp("acme")
+    assert way is not None
+    changed = SmppCredentialSpec(system_id="acme", password="fresh")
+    await office.apply(account_spec(smpp=(changed,)))
+    assert office.directory.smpp("acme") is way
+    assert office.closed == [way]
+    assert await office.directory.check_password(way, "fresh")
+    assert not await office.directory.check_password(way, "secret")
+
+
+async def test_a_system_id_can_move_to_another_account(office: Office) -> None:
+    before = office.directory.smpp("acme")
+    moved = SmppCredentialSpec(system_id="acme", password="secret")
+    await office.apply(account_spec(smpp=()), account_spec("other", smpp=(moved,)))
+    after = office.directory.smpp("acme")
+    assert after is not None
+    assert after.account.name == "other"
+    assert office.closed == [before]
+
+
+# --- senders ------------------------------------------------------------------------------------
+
+
+async def test_senders_follow_the_file(office: Office) -> None:
+    acme = office.directory.by_name["acme"]
+    await office.apply(account_spec(senders=("NEW", "ACME")))
+    assert acme.senders == {"NEW", "ACME"}
+    assert acme.default_sender == "NEW"
+    await office.apply(account_spec(senders=("NEW",)))
+    assert acme.senders == {"NEW"}
+    assert office.store.sender_rows[acme.id, "ACME"].state == SenderState.REJECTED
+
+
+async def test_any_sender_is_no_default(office: Office) -> None:
+    acme = office.directory.by_name["acme"]
+    await office.apply(account_spec(senders=("*", "ACME")))
+    assert (acme.any_sender, acme.default_sender) == (True, "ACME")
+    await office.apply(account_spec(senders=()))
+    assert (acme.any_sender, acme.default_sender) == (False, "")
+
+
+async def test_a_sender_approved_by_command_survives_a_reload(office: Office) -> None:
+    acme = office.directory.by_name["acme"]
+    await office.store.set_sender(acme.id, "SHOP", SenderState.APPROVED, "", Origin.STORE, 0)
+    await office.store.set_sender(acme.id, "BANK", SenderState.PENDING, "", Origin.STORE, 0)
+    await office.directory.reload_senders()
+    assert acme.senders == {"ACME", "SHOP"}
+    await office.apply(account_spec())
+    assert acme.senders == {"ACME", "SHOP"}
+
+
+# --- webhooks -----------------------------------------------------------------------------------
+
+HOOK = WebhookSpec(url="https://example.org/hook", secret="sealed")
+
+
+async def test_webhooks_follow_the_file(office: Office) -> None:
+    acme = office.directory.by_name["acme"]
+    await office.apply(account_spec(webhooks=(HOOK,)))
+    assert office.directory.webhook_urls == {acme.id: (HOOK.url,)}
+    assert office.directory.webhook_secrets == {(acme.id, HOOK.url): "sealed"}
+    await office.apply(account_spec())
+    assert (office.directory.webhook_urls, office.directory.webhook_secrets) == ({}, {})
+
+
+async def test_a_webhook_is_known_all_through_a_reload(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await office.apply(account_spec(webhooks=(HOOK,)))
+    acme = office.directory.by_name["acme"]
+    seen = []
+    load_senders = office.store.load_senders
+
+    async def looking() -> object:
+        seen.append(office.directory.webhook_secrets.get((acme.id, HOOK.url)))
+        return await load_senders()
+
+    monkeypatch.setattr(office.store, "load_senders", looking)
+    await office.apply(account_spec("first"), account_spec(webhooks=(replace(HOOK, secret="new"),)))
+    assert seen == ["sealed"]
+    assert office.directory.webhook_secrets == {(acme.id, HOOK.url): "new"}
+
+
+# --- what an operator's command made ------------------------------------------------------------
+
+
+async def test_a_token_made_by_command_opens_until_it_is_revoked(office: Office) -> None:
+    directory = office.directory
+    digest = office.passwords.digest("by-command")
+    acme = directory.by_name["acme"]
+    id = office.store.add_credential(
+        acme.id, CredentialKind.TOKEN, "shop", Origin.STORE, digest=digest
+    )
+    made = directory.add_token(id, acme, "shop", digest)
+    await office.apply(account_spec())
+    assert directory.token("by-command") is made
+    directory.revoke(made)
+    assert directory.token("by-command") is None
+    assert office.closed == [made]
+
+
+async def test_after_a_restart_only_stored_ways_are_open_before_the_file_is_applied(
+    office: Office,
+) -> None:
+    acme = office.directory.by_name["acme"]
+    digest = office.passwords.digest("by-command")
+    office.store.add_credential(acme.id, CredentialKind.TOKEN, "t", Origin.STORE, digest=digest)
+    office.store.add_credential(
+        acme.id, CredentialKind.SMPP, "stored", Origin.STORE, password_hash="$argon2id$..."
+    )
+    fresh = Office(office.store)
+    await fresh.directory.load()
+    assert fresh.directory.token("by-command") is None  # its account is the file's
+    assert fresh.directory.smpp("acme") is None
+    await fresh.apply(account_spec())
+    assert fresh.directory.token("by-command") is not None
+    assert fresh.directory.smpp("stored") is not None
+    assert fresh.directory.smpp("acme") is not None
+    assert fresh.directory.by_name["acme"].senders == {"ACME"}
+
+
+async def test_balances_moved_by_others_are_read_again(office: Office) -> None:
+    acme = office.directory.by_name["acme"]
+    await office.apply(account_spec(), account_spec("other"))
+    other = office.directory.by_name["other"]
+    acme.balance_micros = other.balance_micros = 1
+    await office.directory.reload_balances(frozenset({acme.id}))
+    assert (acme.balance_micros, other.balance_micros) == (OPENING, 1)

@@ -1,0 +1,348 @@
+"""What no message triggers: validity, receipt windows, retention."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from gateway.domain.account import ChargeAt
+from gateway.domain.commit_group import EventKind, ParkedReceipt
+from gateway.domain.errors import StoreUnavailable
+from gateway.domain.lifecycle import MessageState
+from gateway.domain.message import IdempotencyKey, Message, StoredAnswer
+from gateway.flow import maintenance
+from gateway.flow.dispatcher import Dispatcher
+from gateway.flow.maintenance import DEFAULT_WINDOW_MS, ReceiptWindows
+from tests.support.clock import settle
+from tests.support.heart import NEVER, PRICE, World, provider_spec
+
+S = MessageState
+DAY_S = 86_400
+WINDOW_S = 3 * DAY_S
+
+
+async def expire(world: World) -> None:
+    await world.heart.maintenance.expire_once()
+    await world.quiet()
+
+
+async def close_windows(world: World) -> None:
+    await world.heart.maintenance.close_receipt_windows_once()
+    await world.quiet()
+
+
+# --- validity -----------------------------------------------------------------------------------
+
+
+async def short_lived(world: World, **fields: Any) -> Message:
+    return await world.accepted(expires_at_ms=world.clock.now_ms() + 60_000, **fields)
+
+
+async def test_what_waits_in_memory_expires() -> None:
+    world = await World.build(are_up=False)
+    message = await short_lived(world)
+    await world.after(59)
+    await expire(world)
+    assert world.state(message) == S.QUEUED
+    await world.after(1)
+    await expire(world)
+    assert message.state == world.state(message) == S.EXPIRED
+    assert world.kinds(message) == [EventKind.EXPIRED]
+    assert world.spent() == (0, 0)
+    assert world.notifier.told == [(message.key, S.EXPIRED)]
+    assert world.heart.backlogs.live == {}
+
+
+async def test_what_has_expired_is_not_sent_when_a_link_comes_up() -> None:
+    world = await World.build(are_up=False)
+    await short_lived(world)
+    await world.after(60)
+    await expire(world)
+    world.wire.come_up()
+    await world.quiet()
+    assert world.wire.submitted == []
+
+
+async def test_what_waits_on_disk_only_expires() -> None:
+    world = await World.build(are_up=False, max_ready=2)
+    messages = [await short_lived(world) for _ in range(5)]
+    assert len(world.heart.backlogs.live) == 2
+    await world.after(60)
+    await expire(world)
+    await world.quiet()
+    assert [world.state(m) for m in messages] == [S.EXPIRED] * 5
+    assert world.spent() == (0, 0)
+    assert sorted(world.notifier.keys()) == [m.key for m in messages]
+
+
+async def test_what_is_with_a_provider_does_not_expire() -> None:
+    world = await World.build()
+    message = await short_lived(world)
+    await world.after(60)
+    await expire(world)
+    assert world.state(message) == S.QUEUED
+    world.wire.take()
+    await world.committed()
+    assert world.state(message) == S.SENT
+
+
+async def test_what_was_sent_while_the_rows_were_read_does_not_expire() -> None:
+    world = await World.build(are_up=False)
+    message = await short_lived(world)
+    await world.after(30)
+    world.wire.take_everything()
+    world.store.slow_reads = True
+    world.clock.step_back_ms = -40_000  # its validity is over for the reader
+    reading = world.supervisor.spawn(world.heart.maintenance.expire_once(), name="expire")
+    await settle()
+    world.clock.step_back_ms = 0
+    world.wire.come_up()
+    await world.committed()
+    world.store.slow_reads = False
+    await reading
+    await world.committed()
+    assert world.state(message) == S.SENT
+
+
+async def test_more_than_one_page_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maintenance, "PAGE", 2)
+    world = await World.build(are_up=False)
+    messages = [await short_lived(world) for _ in range(5)]
+    await world.after(60)
+    await expire(world)
+    assert [world.state(m) for m in messages] == [S.EXPIRED] * 5
+
+
+async def test_the_service_goes_on_when_the_store_comes_back() -> None:
+    world = await World.build(are_up=False)
+    message = await short_lived(world)
+    world.supervisor.spawn(world.heart.maintenance.expire(), name="expire")
+    await world.after(60)
+    world.store.unavailable = True
+    await world.after(10)
+    world.store.unavailable = False
+    await world.after(10)
+    assert world.state(message) == S.EXPIRED
+    await world.supervisor.stop()
+
+
+# --- receipt windows ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("charge_at", "spent"),
+    [(ChargeAt.ACCEPT, PRICE), (ChargeAt.SUBMIT, PRICE), (ChargeAt.DELIVERY, 0)],
+)
+async def test_without_a_receipt_in_time_the_fate_is_unknown(
+    charge_at: ChargeAt, spent: int
+) -> None:
+    world = await World.build(charge_at=charge_at)
+    message, _ = await world.sent()
+    await world.after(WINDOW_S - 10)
+    await close_windows(world)
+    assert world.state(message) == S.SENT
+    await world.after(11)
+    await close_windows(world)
+    assert world.state(message) == S.UNKNOWN
+    assert world.spent() == (spent, 0)
+    assert world.notifier.told == [(message.key, S.UNKNOWN)]
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+async def test_a_receipt_after_the_window_still_tells_the_fate(is_restarted: bool) -> None:
+    world = await World.build()
+    message, id = await world.sent()
+    if is_restarted:
+        world = await world.restarted()
+    await world.after(WINDOW_S + 1)
+    await close_windows(world)
+    before = world.spent()
+    world.wire.receipt(id)
+    await world.committed()
+    assert world.state(message) == S.DELIVERED
+    assert world.wire.receipts == {id: True}
+    assert world.spent() == before
+    assert EventKind.LATE_RECEIPT in world.kinds(message)
+
+
+async def test_a_message_whose_provider_is_gone_waits_for_the_longest_window() -> None:
+    slow = provider_spec("slow", receipt_window_s=5 * DAY_S)
+    world = await World.build(providers=[provider_spec(), slow])
+    message, _ = await world.sent()
+    del world.heart.dispatcher.lanes[1]
+    await world.after(4 * DAY_S)
+    await close_windows(world)
+    assert world.state(message) == S.SENT
+    await world.after(1 * DAY_S + 60)
+    await close_windows(world)
+    assert world.state(message) == S.UNKNOWN
+
+
+async def test_each_provider_has_its_own_window() -> None:
+    specs = [
+        provider_spec("slow", receipt_window_s=5 * DAY_S),
+        provider_spec("fast", receipt_window_s=DAY_S),
+    ]
+    world = await World.build(providers=specs)
+    slow, _ = await world.sent()
+    world.wires["slow"].go_down()
+    fast = await world.accepted()
+    world.wires["fast"].take()
+    await world.committed()
+    await world.after(DAY_S + 60)
+    await close_windows(world)
+    assert world.state(slow) == S.SENT
+    assert world.state(fast) == S.UNKNOWN
+    await world.after(4 * DAY_S)
+    await close_windows(world)
+    assert world.state(slow) == S.UNKNOWN
+
+
+async def test_the_window_begins_when_it_was_sent_not_when_it_was_accepted() -> None:
+    world = await World.build(are_up=False)
+    message = await world.accepted(expires_at_ms=world.clock.now_ms() + 10 * DAY_S * 1000)
+    await world.after(2 * DAY_S)
+    world.wire.take_everything()
+    world.wire.come_up()
+    await world.committed()
+    await world.after(WINDOW_S - 60)
+    await close_windows(world)  # its key is past the window, it is not: the heap remembers it
+    assert world.state(message) == S.SENT
+    await world.after(61)
+    await close_windows(world)
+    assert world.state(message) == S.UNKNOWN
+
+
+async def test_what_waits_in_the_heap_survives_a_failed_read() -> None:
+    world = await World.build(are_up=False)
+    message = await world.accepted(expires_at_ms=world.clock.now_ms() + 10 * DAY_S * 1000)
+    await world.after(2 * DAY_S)
+    world.wire.take_everything()
+    world.wire.come_up()
+    await world.committed()
+    await world.after(WINDOW_S - 60)
+    await close_windows(world)
+    await world.after(61)
+    world.store.unavailable = True
+    with pytest.raises(StoreUnavailable):
+        await world.heart.maintenance.close_receipt_windows_once()
+    world.store.unavailable = False
+    await close_windows(world)
+    assert world.state(message) == S.UNKNOWN
+
+
+async def test_an_attempt_nobody_answered_ends_as_unknown() -> None:
+    world = await World.build(providers=[provider_spec(unknown="hold")])
+    message = await world.accepted()
+    assert world.state(message) == S.ATTEMPTED
+    world = await world.restarted()
+    await world.after(WINDOW_S + 60)
+    await close_windows(world)
+    assert world.state(message) == S.UNKNOWN
+
+
+async def test_a_receipt_on_its_way_to_disk_is_not_overtaken() -> None:
+    world = await World.build()
+    message, id = await world.sent()
+    await world.after(WINDOW_S + 1)
+    world.store.by_hand = True
+    world.wire.receipt(id)
+    await world.quiet()
+    await close_windows(world)  # the row still says SENT
+    assert message.state == S.DELIVERED
+    world.store.by_hand = False
+    world.store.complete()
+    await world.after(120)
+    await close_windows(world)
+    assert world.state(message) == S.DELIVERED
+
+
+async def test_more_than_one_page_of_windows_closes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maintenance, "PAGE", 2)
+    world = await World.build()
+    world.wire.take_everything()
+    messages = [await world.accepted() for _ in range(5)]
+    await world.committed()
+    await world.after(WINDOW_S + 60)
+    await close_windows(world)
+    assert [world.state(m) for m in messages] == [S.UNKNOWN] * 5
+
+
+async def test_old_keys_are_looked_at_again_every_day() -> None:
+    world = await World.build()
+    await world.after(WINDOW_S + 60)
+    await close_windows(world)
+    message, _ = await world.sent()
+    row = world.store.rows.pop(message.key)
+    await world.after(WINDOW_S + 60)
+    await close_windows(world)  # it has walked past the key
+    world.store.rows[message.key] = row
+    await close_windows(world)
+    assert world.state(message) == S.SENT
+    await world.after(DAY_S)
+    await close_windows(world)
+    assert world.state(message) == S.UNKNOWN
+
+
+def test_without_providers_the_window_is_the_default() -> None:
+    windows = ReceiptWindows(cast(Dispatcher, SimpleNamespace(lanes={})))
+    assert windows.of(None) == windows.of(7) == DEFAULT_WINDOW_MS
+    assert windows.longest_ms() == windows.shortest_ms() == DEFAULT_WINDOW_MS
+
+
+# --- retention ----------------------------------------------------------------------------------
+
+
+async def purge(world: World) -> None:
+    purging = world.supervisor.spawn(world.heart.maintenance.purge_once(), name="purge")
+    await world.after(5)
+    await purging
+
+
+async def test_finished_messages_go_after_their_retention() -> None:
+    world = await World.build(retention_days=7)
+    finished, id = await world.sent(notify_when=NEVER)
+    world.wire.receipt(id)
+    waiting, _ = await world.sent()
+    await world.after(7 * DAY_S - 60)
+    await purge(world)
+    assert finished.key in world.store.rows
+    await world.after(120)
+    await purge(world)
+    assert finished.key not in world.store.rows
+    assert waiting.key in world.store.rows
+
+
+async def test_purging_goes_on_until_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maintenance, "PURGE_PAGE", 2)
+    world = await World.build(retention_days=7)
+    world.wire.take_everything()
+    for _ in range(5):
+        message = await world.accepted()
+        world.wire.receipt(f"carrier-{len(world.store.rows)}")
+        await world.committed()
+        assert world.state(message) == S.DELIVERED
+    await world.after(7 * DAY_S + 60)
+    await purge(world)
+    assert world.store.rows == {}
+
+
+async def test_answers_go_after_a_day_and_parked_receipts_after_the_longest_window() -> None:
+    world = await World.build()
+    now_ms = world.clock.now_ms()
+    key = IdempotencyKey("send", b"k", b"b")
+    account = world.account()
+    world.store.answers[account.id, key.endpoint, key.key_digest] = (
+        now_ms, StoredAnswer(b"b", 200, b"{}"),
+    )  # fmt: skip
+    world.store.parked.append(ParkedReceipt(1, "stranger", S.DELIVERED, "", 0, now_ms))
+    await world.after(DAY_S - 60)
+    await purge(world)
+    assert len(world.store.answers) == 1
+    await world.after(120)
+    await purge(world)
+    assert world.store.answers == {}
+    assert len(world.store.parked) == 1
+    await world.after(2 * DAY_S)
+    await purge(world)
+    assert world.store.parked == []
