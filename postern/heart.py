@@ -132,8 +132,15 @@ async def build_heart(
         retention_s=settings.store.retention_days * 86_400 or FOR_EVER_S,
     )
     journal.on_accepted = dispatcher.accepted
-    journal.on_credit_conflict = lambda account_ids: supervisor.spawn(
-        directory.reload_balances(account_ids), name="reload-balances"
+
+    async def reread_balances(account_ids: frozenset[int], done: Callable[[], None]) -> None:
+        try:
+            await directory.reload_balances(account_ids, journal.uncommitted_money)
+        finally:
+            done()
+
+    journal.on_credit_conflict = lambda account_ids, done: supervisor.spawn(
+        reread_balances(account_ids, done), name="reread-balances"
     )
     dispatcher.take_parked = receipts.take_parked
     fates.offer_notification = notifications.offer

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from gateway.domain.account import ANY_SENDER, Account, Credential
 from gateway.domain.declared import AccountSpec, SmppCredentialSpec, TokenSpec
+from gateway.domain.errors import StoreUnavailable
 from gateway.domain.identity import (
     CredentialKind,
     Origin,
@@ -191,13 +192,25 @@ class AccountDirectory:
         """After a sender was approved or rejected."""
         await self._load_senders()
 
-    async def reload_balances(self, account_ids: frozenset[int]) -> None:
-        """After somebody else moved these balances: the rows are right."""
-        for row in await self._store.load():
+    async def reload_balances(
+        self,
+        account_ids: frozenset[int],
+        uncommitted: Callable[[int], tuple[int, int]] = lambda _: (0, 0),
+    ) -> None:
+        """After somebody else moved these balances: the rows are right, but for what is to come.
+
+        `uncommitted(account_id)`: what memory has moved and the rows do not show yet.
+        """
+        try:
+            rows = await self._store.load()
+        except StoreUnavailable:
+            return  # the next conflict asks again
+        for row in rows:
             if row.id in account_ids:
                 account = self.accounts[row.id]
-                account.balance_micros = row.balance_micros
-                account.held_micros = row.held_micros
+                balance_micros, held_micros = uncommitted(row.id)
+                account.balance_micros = row.balance_micros + balance_micros
+                account.held_micros = row.held_micros + held_micros
 
     # -- live objects ----------------------------------------------------------------------------
 

@@ -63,9 +63,10 @@ class Flight:
             group.message_changes = _change_rows(changed)
         if parts:
             group.part_changes = _part_rows(parts)
-        self._recount()
+        self.recount()
 
-    def _recount(self) -> None:
+    def recount(self) -> None:
+        """Derives the credit lines and the number of rows from what it holds now."""
         group = self.group
         group.idempotency = [row for _, row in self.answers]
         group.credit, group.ledger = _credit(
@@ -101,7 +102,7 @@ class Flight:
         group.members = [m for m in group.members if wanted(m.key)]
         group.new_messages = [row for row in group.new_messages if wanted(row[0])]
         group.new_batches = [row for row in group.new_batches if wanted(row.key)]
-        self._recount()
+        self.recount()
 
     def message_keys(self) -> list[int]:
         """Keys of the message rows it writes."""
@@ -130,7 +131,7 @@ class Flight:
         """Writes these rows, named by their lists, and no others."""
         for name in _ROWS:
             setattr(self.group, name, [row for of, row in rows if of == name])
-        self._recount()
+        self.recount()
 
     def _without_accepts(self) -> "Flight | None":
         rest = self.without_rows() or Flight()
@@ -138,7 +139,7 @@ class Flight:
         rest.group.message_changes = self.group.message_changes
         for name in _LOOSE_ROWS:
             setattr(rest.group, name, getattr(self.group, name))
-        rest._recount()
+        rest.recount()
         return rest if rest.rows or rest.after else None
 
     def without_rows(self) -> "Flight | None":
@@ -148,7 +149,7 @@ class Flight:
         rest = Flight()
         rest.closed_at_ms = self.closed_at_ms
         rest.after, rest.money = self.after, self.money
-        rest._recount()
+        rest.recount()
         return rest
 
     def _only(self, accepts: list[Accepted]) -> "Flight | None":

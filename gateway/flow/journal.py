@@ -72,11 +72,15 @@ class Journal:
         self._flush_soon = False
         self._ride_timer: Timer | None = None
         self._retry_timer: Timer | None = None
+        self._rereading = False  # balances, after a conflict
         self._retry_s = RETRY_FIRST_S
         self._idle_waiters: list[Callable[[], object]] = []
         self.available = True
         self.on_accepted: Callable[[list[Message]], None] = lambda _: None
-        self.on_credit_conflict: Callable[[frozenset[int]], object] = lambda _: None
+        # Reads the balances of these accounts again, then calls back: nothing is written meanwhile.
+        self.on_credit_conflict: Callable[[frozenset[int], Callable[[], None]], object] = (
+            lambda _account_ids, done: done()
+        )
 
     # -- state -----------------------------------------------------------------------------------
 
@@ -95,6 +99,17 @@ class Journal:
         if self._forced > self._max_pending:
             return Refusal(RefusalCode.BUSY, "the commit queue is full")
         return None
+
+    def uncommitted_money(self, account_id: int) -> tuple[int, int]:
+        """What memory has moved and no group has written: balance and hold, in micro-units."""
+        balance = held = 0
+        self._open.recount()
+        for flight in (self._open, self._writing, *self._flights):
+            for change in flight.group.credit if flight is not None else ():
+                if change.account_id == account_id:
+                    balance += change.balance_micros
+                    held += change.held_micros
+        return balance, held
 
     def uncommitted_keys(self) -> set[int]:
         """Keys of messages whose newest change is not on disk yet."""
@@ -292,7 +307,7 @@ class Journal:
 
     def _flush(self) -> None:
         self._flush_soon = False
-        if self._writing is not None or self._retry_timer is not None:
+        if self._writing is not None or self._retry_timer is not None or self._rereading:
             return
         if not self._flights:
             flight = self._close_group()
@@ -343,7 +358,11 @@ class Journal:
         else:
             self._counters.commits_failed += 1
             self._suspend(flight, error)
-        if self._retry_timer is not None or self._writing is not None:
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Starts the next group, or sees to it that something will."""
+        if self._retry_timer is not None or self._writing is not None or self._rereading:
             return
         if self._flights:
             self._flush()
@@ -405,7 +424,12 @@ class Journal:
             return
         flight.refuse(losers, Refusal(RefusalCode.NO_CREDIT, "the stored balance is lower"))
         self._flights.insert(0, flight)
-        self.on_credit_conflict(conflict.account_ids)
+        self._rereading = True
+        self.on_credit_conflict(conflict.account_ids, self._reread)
+
+    def _reread(self) -> None:
+        self._rereading = False
+        self._go_on()
 
     def _separate(self, flight: Flight, error: StoreRejected) -> None:
         """One row is at fault: keep it apart from the others by halves."""

@@ -31,7 +31,7 @@ class FakeWire:
         self.receipts: dict[str, bool] = {}  # id -> what `stored` was called with
         self.sink: ProviderSink
         self._is_stored = is_stored
-        self._ids = count(1)
+        self.ids = count(1)
 
     # -- ports.Provider --------------------------------------------------------------------------
 
@@ -63,7 +63,7 @@ class FakeWire:
 
     def next_id(self) -> str:
         """A provider_message_id that was not used yet."""
-        return f"{self.name}-{next(self._ids)}"
+        return f"{self.name}-{next(self.ids)}"
 
     def answer(self, outcome: Outcome, index: int = 0) -> Message:
         """Settles one outstanding part, the oldest unless told otherwise."""

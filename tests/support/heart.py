@@ -169,6 +169,8 @@ class World:
         self.store.writing = None
         clock = FakeClock(self.clock.now_ms())
         world = await World.build(store=self.store, clock=clock, **{**self._known, **changes})
+        for name, wire in self.wires.items():
+            world.wires[name].ids = wire.ids  # providers do not start again with ours
         await world.recover()
         return world
 

@@ -1,5 +1,6 @@
 """Declared and stored objects become live ones; what is gone is closed, never deleted."""
 
+import asyncio
 import logging
 from dataclasses import replace
 
@@ -17,13 +18,17 @@ from tests.support.memory_store import MemoryStore
 KEY = b"k" * 32
 
 
+def no_thread(*_: object) -> "asyncio.Future[bool]":
+    raise AssertionError("nothing is hashed here")
+
+
 class Office:
     """A directory, its store, and the ways in that were closed."""
 
     def __init__(self, store: MemoryStore | None = None) -> None:
         self.clock = FakeClock()
         self.store = store or MemoryStore(self.clock)
-        self.passwords = Passwords(KEY, None)  # type: ignore[arg-type] - nothing is hashed here
+        self.passwords = Passwords(KEY, no_thread)
         self.directory = AccountDirectory(self.store, self.passwords, self.clock)
         self.closed: list[Credential] = []
         self.directory.on_disabled = self.closed.append
@@ -66,9 +71,7 @@ async def test_every_setting_arrives(office: Office) -> None:
         system_id="acme", password="secret", max_binds=2, window=7, rate_per_s=9,
         message_id_format="uuid", receipt_keep_s=60, ip_allow=("10.0.0.0/8",),
     )  # fmt: skip
-    token = TokenSpec(
-        secret="token-acme", doors=frozenset({"exosend"}), scopes=frozenset({"send"})
-    )
+    token = TokenSpec(secret="token-acme", doors=frozenset({"exosend"}), scopes=frozenset({"send"}))
     await office.apply(
         account_spec(
             limit_micros=-5, region="CH", rate_per_s=3, requests_per_min=4,
@@ -87,7 +90,7 @@ async def test_every_setting_arrives(office: Office) -> None:
     assert way.ip_allow == ("10.0.0.0/8",)
     key = office.directory.token("token-acme")
     assert key is not None
-    assert (key.door_names, key.scopes) == ({"exosend"}, {"send"})
+    assert (key.door_names, key.scopes) == (token.doors, token.scopes)
 
 
 async def test_applying_again_changes_nothing(office: Office) -> None:
@@ -260,6 +263,20 @@ async def test_a_token_made_by_command_opens_until_it_is_revoked(office: Office)
     directory.revoke(made)
     assert directory.token("by-command") is None
     assert office.closed == [made]
+
+
+async def test_a_removed_account_takes_its_stored_ways_along(office: Office) -> None:
+    digest = office.passwords.digest("by-command")
+    acme = office.directory.by_name["acme"]
+    id = office.store.add_credential(
+        acme.id, CredentialKind.TOKEN, "shop", Origin.STORE, digest=digest
+    )
+    made = office.directory.add_token(id, acme, "shop", digest)
+    await office.apply()
+    assert made in office.closed
+    assert office.directory.token("by-command") is None
+    await office.apply(account_spec())
+    assert office.directory.token("by-command") is made
 
 
 async def test_after_a_restart_only_stored_ways_are_open_before_the_file_is_applied(

@@ -247,7 +247,8 @@ def test_a_batch_is_refused_whole() -> None:
     flight = closed(batch_flight(batch, asked))
     flight.refuse(flight.accepts_of(frozenset({1})), Refusal(RefusalCode.NO_CREDIT))
     assert owner.balance_micros == 1000
-    assert flight.group.new_batches == flight.group.new_messages == flight.group.members == []
+    group = flight.group
+    assert [*group.new_batches, *group.new_messages, *group.members] == []
     assert len(asked.answers) == 1
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.domain.account import ChargeAt, Door
 from gateway.domain.commit_group import EventKind, LedgerKind, MessageEvent, ParkedReceipt
-from gateway.domain.errors import RefusalCode, StoreRejected, StoreUnavailable
+from gateway.domain.errors import CreditConflict, RefusalCode, StoreRejected, StoreUnavailable
 from gateway.domain.lifecycle import MessageState
 from gateway.domain.message import IdempotencyKey, Message
 from gateway.flow.journal import RIDE_ALONG_S, Journal
@@ -405,6 +405,43 @@ async def test_after_a_conflict_memory_believes_the_disk() -> None:
     world.heart.directory.by_name["acme"].balance_micros += 1
     world.store.top_up(world.account().id, 1)
     assert (await world.accepted()).charge_micros == PRICE
+
+
+@pytest.mark.parametrize("charge_at", list(ChargeAt))
+async def test_what_moved_while_the_disk_was_asked_is_not_forgotten(charge_at: ChargeAt) -> None:
+    world = await World.build(charge_at=charge_at, are_up=False)
+    message = await world.accepted()
+    world.store.slow_reads = True
+    refused = world.submit()
+    held = PRICE if charge_at != ChargeAt.ACCEPT else 0
+    world.store.top_up(1, -world.account().available_micros + 5 * PRICE)  # memory does not know
+    world.account().balance_micros -= PRICE  # and is wrong in another way, too
+    world.store.failures = [CreditConflict(frozenset({1}))]
+    await world.quiet()
+    assert refused.refusal.code == RefusalCode.NO_CREDIT
+    world.heart.fates.finish(message, MessageState.EXPIRED)  # moves money meanwhile
+    asked = [world.submit() for _ in range(2)]
+    await world.after(0.5)
+    assert [a.answers for a in asked] == [[], []]  # nothing is written before the balance is known
+    world.store.slow_reads = False
+    await world.committed()
+    assert [len(a.answers) for a in asked] == [1, 1]
+    account = world.account()
+    row = world.store.account_rows[1]
+    assert (account.balance_micros, account.held_micros) == (row.balance_micros, row.held_micros)
+    assert row.held_micros == 2 * held
+
+
+async def test_a_store_that_goes_away_with_the_conflict_stops_nothing() -> None:
+    world = await World.build(are_up=False)
+    world.submit()
+    world.store.failures = [CreditConflict(frozenset({1}))]
+    world.clock.turn()
+    world.store.unavailable = True
+    await world.after(1.0)
+    world.store.unavailable = False
+    await world.after(5.0)
+    assert (await world.accepted()).key in world.store.rows
 
 
 async def test_refunds_of_the_account_are_not_refused_with_its_accepts() -> None:

@@ -213,7 +213,9 @@ async def test_the_window_begins_when_it_was_sent_not_when_it_was_accepted() -> 
     assert world.state(message) == S.UNKNOWN
 
 
-async def test_what_waits_in_the_heap_survives_a_failed_read() -> None:
+async def test_what_waits_in_the_heap_survives_a_failed_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     world = await World.build(are_up=False)
     message = await world.accepted(expires_at_ms=world.clock.now_ms() + 10 * DAY_S * 1000)
     await world.after(2 * DAY_S)
@@ -223,10 +225,14 @@ async def test_what_waits_in_the_heap_survives_a_failed_read() -> None:
     await world.after(WINDOW_S - 60)
     await close_windows(world)
     await world.after(61)
-    world.store.unavailable = True
-    with pytest.raises(StoreUnavailable):
-        await world.heart.maintenance.close_receipt_windows_once()
-    world.store.unavailable = False
+
+    async def unreadable(_key: int) -> None:
+        raise StoreUnavailable("the connection broke")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.store, "message", unreadable)
+        with pytest.raises(StoreUnavailable):
+            await close_windows(world)
     await close_windows(world)
     assert world.state(message) == S.UNKNOWN
 
@@ -239,6 +245,33 @@ async def test_an_attempt_nobody_answered_ends_as_unknown() -> None:
     await world.after(WINDOW_S + 60)
     await close_windows(world)
     assert world.state(message) == S.UNKNOWN
+
+
+async def test_an_attempt_that_is_still_under_way_has_no_window() -> None:
+    world = await World.build(providers=[provider_spec(unknown="hold", receipt_window_s=60)])
+    message = await world.accepted()
+    await world.after(100)
+    await close_windows(world)
+    assert world.state(message) == S.ATTEMPTED
+    world.wire.take()
+    await world.committed()
+    assert world.state(message) == S.SENT
+
+
+async def test_a_receipt_that_comes_while_the_window_closes_meets_the_same_message() -> None:
+    world = await World.build()
+    message, id = await world.sent()
+    world = await world.restarted()
+    await world.after(WINDOW_S + 1)
+    world.store.by_hand = True
+    await close_windows(world)
+    world.wire.receipt(id)  # the row still says SENT
+    await world.quiet()
+    world.store.by_hand = False
+    world.store.complete()
+    await world.committed()
+    assert world.state(message) == S.DELIVERED
+    assert world.store.state_conflicts == 0
 
 
 async def test_a_receipt_on_its_way_to_disk_is_not_overtaken() -> None:

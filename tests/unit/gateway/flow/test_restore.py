@@ -81,3 +81,12 @@ def test_a_credential_may_be_gone(credential_id: int | None) -> None:
 def test_an_account_may_not() -> None:
     with pytest.raises(KeyError):
         restore(account_id=99)
+
+
+def test_the_parts_know_who_has_begun_to_take_the_message() -> None:
+    """Their rows may be on disk before the message's own."""
+    sent = StoredPart(0, 8, "p0", MessageState.SENT)
+    waiting = StoredPart(1, None, None, MessageState.QUEUED)
+    for row_says in (None, 4):
+        message = restore(state=0, provider_id=row_says, parts=(sent, waiting))
+        assert message.provider_id == 8

@@ -108,6 +108,25 @@ def test_what_is_put_back_into_an_empty_queue_is_found() -> None:
     assert queue.pop() is only
 
 
+def test_all_that_is_put_back_into_an_empty_queue_is_found() -> None:
+    first, second = message(), message()
+    queue = filled(first, second)
+    queue.drain()
+    queue.push_front(second)
+    queue.push_front(first)
+    assert queue.drain() == [first, second]
+
+
+def test_a_debt_ends_when_nobody_else_was_kept_waiting() -> None:
+    queue = filled(message(A, parts=100 * QUANTUM_PARTS))
+    queue.pop()
+    later = message(A)
+    queue.push(later)
+    for _ in range(200):
+        queue.push(message(B))
+    assert later in pop(queue, QUANTUM_PARTS + 1)
+
+
 def test_higher_classes_go_first() -> None:
     bulk, normal, high, urgent = (message(priority=p) for p in range(4))
     queue = filled(bulk, normal, high, urgent)
@@ -129,15 +148,11 @@ def test_every_lower_class_gets_its_turn() -> None:
 
 
 def test_draining_many_accounts_and_classes_loses_and_doubles_nothing() -> None:
-    messages = [
-        message(account, n % 4, 1 + n % 7) for n in range(60) for account in (A, B, C)
-    ]
+    messages = [message(account, n % 4, 1 + n % 7) for n in range(60) for account in (A, B, C)]
     drained = filled(*messages).drain()
     assert len(drained) == len(messages)
     assert set(drained) == set(messages)
     for account in (A, B, C):
         for priority in range(4):
-            keys = [
-                m.key for m in drained if (m.account, m.priority) == (account, priority)
-            ]
+            keys = [m.key for m in drained if (m.account, m.priority) == (account, priority)]
             assert keys == sorted(keys)
