@@ -83,13 +83,16 @@ class Dispatcher:
             if message.route is not route:
                 route = message.route
                 lane, room = self._idle_lane(route)
+            parts = message.part_count
+            if parts > 1 and lane is not None:
+                parts = _cost(lane, parts)
             if (
                 lane is not None
                 and room > 0
                 and message.expires_at_ms > now_ms
-                and not lane.pace.delay_s(_cost(lane, message), now)
+                and not lane.pace.delay_s(parts, now)
             ):
-                room -= _cost(lane, message)
+                room -= parts
                 self._backlogs.taken(message)
                 self._start(lane, message)
                 continue
@@ -187,6 +190,7 @@ class Dispatcher:
         while self._later and self._later[0][0] <= now_ms:
             message = heappop(self._later)[2]
             if message.state == _QUEUED:
+                message.route = None  # routes may have been replaced since
                 self._place(message, touched)
         for lane in touched:
             self.pump(lane)
@@ -212,7 +216,9 @@ class Dispatcher:
             if message.expires_at_ms <= now_ms:
                 self.expire(message)
                 continue
-            parts = _cost(lane, message)
+            parts = message.part_count
+            if parts > 1:
+                parts = _cost(lane, parts)
             delay_s = lane.pace.delay_s(parts, now)
             if delay_s:
                 queue.push_front(message)
@@ -534,10 +540,9 @@ class Dispatcher:
         return sum(queue.size for queue in self._waiting.values())
 
 
-def _cost(lane: Lane, message: Message) -> int:
-    """Parts, as the provider counts them."""
-    parts = message.part_count
-    return parts if parts == 1 or not lane.wire.whole_text else 1
+def _cost(lane: Lane, parts: int) -> int:
+    """Parts as the provider counts them: a wire that takes whole texts knows only one."""
+    return 1 if lane.wire.whole_text else parts
 
 
 def _is_scheduled(message: Message) -> bool:

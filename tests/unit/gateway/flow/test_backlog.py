@@ -76,16 +76,17 @@ async def test_a_message_that_comes_while_the_last_are_read_is_not_left_behind()
 
 
 async def test_a_row_that_left_while_it_was_read_is_not_sent_again() -> None:
-    world = await World.build(max_ready=4, are_up=False)
-    for _ in range(10):
-        world.submit(notify_when=NEVER)
-    await world.quiet()
-    world.store.slow_reads = True  # reads begin with what is in memory still QUEUED on disk
+    world = await overflowing(10, max_ready=4, windows=2)
     backlogs = world.heart.backlogs
-    backlog = backlogs.of(next(iter(backlogs.live.values())))
-    backlog.cursor = (0, 0)  # as after a restart
-    await let_all_go(world)
+    backlogs.of(next(iter(backlogs.live.values()))).cursor = (0, 0)  # as after a restart
+    world.store.slow_reads = True
+    world.wire.come_up()
+    await world.quiet()  # half of memory is with the provider: a read has its snapshot
+    world.wire.accept_all()
+    await world.after(0.1)  # they have left, and are on disk as such
     world.store.slow_reads = False
+    world.wire.take_everything()
+    world.wire.accept_all()
     await world.after(1.0)
     assert world.wire.keys() == sorted(world.store.rows)
 

@@ -593,6 +593,17 @@ async def test_a_retry_takes_the_routes_of_a_reload() -> None:
     assert world.wires["two"].keys() == [message.key]
 
 
+async def test_a_retry_leaves_a_provider_that_its_route_no_longer_names() -> None:
+    world = await two_providers(tiers=(((1, 1),),))
+    message = await world.accepted()
+    world.wires["one"].answer(BUSY)
+    await world.quiet()
+    world.heart.switchboard.set_routes([Route("r", Channel.SMS, "", (((2, 1),),))])
+    await world.after(6.0)
+    assert submitted(world) == {"one": 1, "two": 1}
+    assert world.wires["two"].keys() == [message.key]
+
+
 async def test_a_message_committed_after_a_reload_is_not_lost_to_an_old_route() -> None:
     world = await two_providers(tiers=(((1, 1),),))
     world.store.by_hand = True

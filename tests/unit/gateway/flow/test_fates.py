@@ -56,17 +56,22 @@ async def test_refund_rules(charge_at: ChargeAt, state: MessageState, was_sent: 
 
 
 @pytest.mark.parametrize("charge_at", list(ChargeAt))
-async def test_money_does_not_move_when_unknown_becomes_known(charge_at: ChargeAt) -> None:
+@pytest.mark.parametrize("was_sent", [False, True])
+@pytest.mark.parametrize("state", sorted(MOVES[S.UNKNOWN]))
+async def test_money_does_not_move_when_unknown_becomes_known(
+    charge_at: ChargeAt, was_sent: bool, state: MessageState
+) -> None:
     world = await World.build(charge_at=charge_at)
-    message, _ = await world.sent()
+    message = await world.accepted()
+    if was_sent:
+        world.wire.take()
     world.heart.fates.finish(message, S.UNKNOWN)
     await world.committed()
     before = world.spent()
-    for state in (S.DELIVERED,):
-        world.heart.fates.finish(message, state)
+    world.heart.fates.finish(message, state)
     await world.committed()
     assert world.spent() == before
-    assert world.state(message) == S.DELIVERED
+    assert world.state(message) == state
 
 
 async def test_a_free_message_moves_no_money() -> None:

@@ -120,6 +120,7 @@ async def test_an_unknown_that_becomes_known_while_it_waits_is_told_once() -> No
     world = await World.build()
     message, id = await world.sent()
     world.notifier.bound = False
+    world.notifier.acknowledges = False
     world.heart.fates.finish(message, S.UNKNOWN)
     await world.committed()
     world.wire.receipt(id)
