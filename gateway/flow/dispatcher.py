@@ -520,8 +520,11 @@ class Dispatcher:
         for lane in touched:
             self.pump(lane)
         if waiting.size:
+            back = self._waiting.get(route)
+            # When all of them came back (bound to a provider that is down) the rest can wait too.
+            has_moved = back is None or back.size < moved
             self._merge_waiting(route, waiting)
-            if any(self._is_open(provider_id) for provider_id in route.provider_ids()):
+            if has_moved and any(self._is_open(id) for id in route.provider_ids()):
                 self._clock.call_soon(self._wake, route)
 
     def _merge_waiting(self, route: Route, rest: FairQueue) -> None:

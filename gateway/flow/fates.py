@@ -78,7 +78,7 @@ class Fates:
             ValueError: the state machine has no such move (a defect of the caller).
         """
         before = message.state
-        if state.value not in _MOVES[before]:
+        if state not in _MOVES[before]:
             raise ValueError(f"message {message.key} cannot go from {before.name} to {state.name}")
         message.state = state
         message.final_at_ms = self._clock.now_ms()

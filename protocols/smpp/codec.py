@@ -312,14 +312,12 @@ def encode_submit_sm(
         len(short_message) > MAX_SHORT_MESSAGE
         or len(source_addr) > 20
         or len(destination_addr) > 20
-        or len(service_type) > 5
-        or len(schedule_delivery_time) > 16
-        or len(validity_period) > 16
         or 0 in source_addr
         or 0 in destination_addr
-        or 0 in service_type
-        or 0 in schedule_delivery_time
-        or 0 in validity_period
+        # Nearly always empty, all three.
+        or (service_type and (len(service_type) > 5 or 0 in service_type))
+        or (schedule_delivery_time and _is_no_time(schedule_delivery_time))
+        or (validity_period and _is_no_time(validity_period))
     ):
         raise ValueError("a field of submit_sm is over its limit or a string of it contains NUL")
     return _encode_pdu(
@@ -347,6 +345,10 @@ def encode_submit_sm(
             tlvs,
         ),
     )
+
+
+def _is_no_time(octets: bytes) -> bool:
+    return len(octets) > 16 or 0 in octets
 
 
 def encode_deliver_sm(

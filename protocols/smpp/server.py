@@ -38,6 +38,7 @@ _BINDS = frozenset(
 )
 _RECEIVING = frozenset({State.BOUND_RX, State.BOUND_TRX})
 MOST_BIND_TRIES = 3
+_ID_FORMS = {"hex": b"%016x", "decimal": b"%d"}
 POSTPONE_S = 5.0
 
 
@@ -189,11 +190,8 @@ class SmppServer:
 
     def message_id(self, key: int, credential: Credential) -> bytes:
         """The id a customer sees: hex, decimal or UUID, per credential."""
-        if credential.message_id_format == "hex":
-            return b"%016x" % key
-        if credential.message_id_format == "decimal":
-            return b"%d" % key
-        return self._public_ids.encode("message", key).encode()
+        form = _ID_FORMS.get(credential.message_id_format)
+        return self._public_ids.encode("message", key).encode() if form is None else form % key
 
     def connections(self) -> list[dict[str, object]]:
         """Bound links, for the operator."""
