@@ -72,7 +72,7 @@ class ExoSendDoor:
         clock: Clock,
         proxies: TrustedProxies,
     ) -> None:
-        self._auth = BearerAuth(directory, DOOR_NAME, proxies)
+        self._auth = BearerAuth(directory, DOOR_NAME, proxies, clock)
         self._submissions = submissions
         self._reader = reader
         self._limits = limits

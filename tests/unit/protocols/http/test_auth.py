@@ -4,6 +4,7 @@ from aiohttp.test_utils import make_mocked_request
 
 from protocols.http.auth import SCOPE_READ, SCOPE_SEND, BearerAuth, has_scope
 from protocols.http.proxies import TrustedProxies
+from tests.support.clock import FakeClock
 from tests.support.doors import FakeDirectory, make_account
 
 
@@ -16,7 +17,7 @@ def directory() -> FakeDirectory:
 
 
 def auth_of(directory: FakeDirectory, proxies: tuple[str, ...] = ()) -> BearerAuth:
-    return BearerAuth(directory, "exosend", TrustedProxies(proxies))
+    return BearerAuth(directory, "exosend", TrustedProxies(proxies), FakeClock())
 
 
 def request_with(authorization: str | None, **headers: str) -> web.Request:
@@ -72,3 +73,21 @@ def test_scopes(directory: FakeDirectory) -> None:
     credential.scopes = frozenset({SCOPE_READ})
     assert has_scope(credential, SCOPE_READ)
     assert not has_scope(credential, SCOPE_SEND)
+
+
+def test_refused_tokens_are_logged_with_the_client_and_counted_once_a_second(
+    directory: FakeDirectory, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = FakeClock()
+    auth = BearerAuth(directory, "exosend", TrustedProxies(("192.0.2.1",)), clock)
+    request = request_with("Bearer guess", **{"X-Forwarded-For": "198.51.100.7"})
+    for _ in range(3):
+        auth.credential(request)
+    auth.credential(request_with("Bearer 1|s3cret"))
+    clock.advance(1)
+    auth.credential(request)
+    assert [record.fields for record in caplog.records] == [  # type: ignore[attr-defined]
+        {"door": "exosend", "client": "198.51.100.7", "refused": 1},
+        {"door": "exosend", "client": "198.51.100.7", "refused": 3},
+    ]
+    assert "guess" not in caplog.text
