@@ -29,9 +29,3 @@ def format_amount(micros: int) -> str:
     sign = "-" if micros < 0 else ""
     whole, fraction = divmod(abs(micros), MICROS)
     return f"{sign}{whole}.{fraction:06d}".rstrip("0").rstrip(".") if fraction else f"{sign}{whole}"
-
-
-def amount_number(micros: int) -> int | float:
-    """`micros` as a JSON number in its shortest form: an int when whole, else the nearest float."""
-    whole, fraction = divmod(micros, MICROS)
-    return whole if not fraction else micros / MICROS

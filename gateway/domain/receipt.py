@@ -38,19 +38,17 @@ def merged_state(current: MessageState, reported: MessageState) -> MessageState 
     return reported if reported in MOVES[current] else None
 
 
+# From the least to the most certain.
+_NO_FAILURE = (MessageState.UNKNOWN, MessageState.HANDED_OVER, MessageState.DELIVERED)
+
+
 def combined_parts(states: list[MessageState]) -> MessageState | None:
     """Fate of a multi-part message: delivered when all parts are, failed when one finally fails."""
-    worst: MessageState | None = None
-    for state in states:
-        if not is_final(state):
-            continue
-        if state not in (MessageState.DELIVERED, MessageState.HANDED_OVER, MessageState.UNKNOWN):
-            return state
-    if all(is_final(s) for s in states):
-        if MessageState.UNKNOWN in states:
-            worst = MessageState.UNKNOWN
-        elif MessageState.HANDED_OVER in states:
-            worst = MessageState.HANDED_OVER
-        else:
-            worst = MessageState.DELIVERED
-    return worst
+    failures = (s for s in states if is_final(s) and s not in _NO_FAILURE)
+    failed = next(failures, None)
+    if failed is not None:
+        return failed
+    if not all(is_final(s) for s in states):
+        return None
+    # The least certain part decides.
+    return next((s for s in _NO_FAILURE if s in states), MessageState.DELIVERED)

@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.domain.money import amount_number, format_amount, parse_amount
+from gateway.domain.money import format_amount, parse_amount
 
 
 @pytest.mark.parametrize(
@@ -24,9 +24,3 @@ def test_anything_else_is_refused(text: str) -> None:
 def test_the_shortest_decimal_is_shown(micros: int, text: str) -> None:
     assert format_amount(micros) == text
     assert parse_amount(text) == micros
-
-
-def test_a_whole_amount_is_a_json_integer() -> None:
-    assert type(amount_number(3_000_000)) is int
-    assert amount_number(35_000) == 0.035
-    assert amount_number(-500_000) == -0.5

@@ -1,18 +1,13 @@
 import asyncio
 import ssl
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 import aiohttp
 import pytest
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from protocols.http.listener import HttpListener
+from tests.support.certificates import write_certificate
 
 
 def app_with(handler: object = None) -> web.Application:
@@ -22,36 +17,6 @@ def app_with(handler: object = None) -> web.Application:
     app = web.Application()
     app.router.add_get("/", handler or hello)  # type: ignore[arg-type]
     return app
-
-
-def self_signed(directory: Path) -> Path:
-    """A PEM file with a key and a certificate for 127.0.0.1."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    path = directory / "server.pem"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    return path
 
 
 async def test_serves_on_a_free_port_until_stopped() -> None:
@@ -69,9 +34,10 @@ async def test_serves_on_a_free_port_until_stopped() -> None:
 
 
 async def test_serves_https(tmp_path: Path) -> None:
-    certificate = self_signed(tmp_path)
+    write_certificate(tmp_path)
+    certificate = tmp_path / "cert.pem"
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(certificate)
+    tls.load_cert_chain(certificate, tmp_path / "key.pem")
     listener = HttpListener(app_with(), "127.0.0.1", 0, tls=tls)
     await listener.start()
     trust = ssl.create_default_context(cafile=certificate)
