@@ -48,6 +48,13 @@ class Changed(IntEnum):
     FORCED = 2  # goes with the next commit group
 
 
+# Bound once: reaching a member through its class costs eight times a global.
+_SMS = Channel.SMS
+_QUEUED = MessageState.QUEUED
+_NOT_NOTIFIED = Notified.NONE
+_UNCHANGED = Changed.NO
+
+
 class Part:
     """One segment of a long message, numbered from 0."""
 
@@ -103,7 +110,7 @@ class Message:
         self.account = account
         self.credential = credential
         self.door = door
-        self.channel = Channel.SMS
+        self.channel = _SMS
         self.sender = sender
         self.recipient = recipient
         self.text = text
@@ -118,17 +125,17 @@ class Message:
         self.expires_at_ms = expires_at_ms
         self.door_note = door_note
         self.batch_key = batch_key
-        self.state = MessageState.QUEUED
-        self.stored_state = MessageState.QUEUED  # as last handed to a commit group
+        self.state = _QUEUED
+        self.stored_state = _QUEUED  # as last handed to a commit group
         self.provider_id: int | None = None
         self.provider_message_id: str | None = None
         self.attempts = 0
         self.sent_at_ms = 0
         self.final_at_ms = 0
         self.error = ""
-        self.notified = Notified.NONE
+        self.notified = _NOT_NOTIFIED
         self.parts: list[Part] | None = None
-        self.changed = Changed.NO  # not on disk yet: what the journal knows of it
+        self.changed = _UNCHANGED  # not on disk yet: what the journal knows of it
         self.in_flight = 0  # parts handed to a provider and not answered yet
         self.route: Route | None = None  # the Route chosen at admission; None = choose again
         self.tried: set[int] | None = None  # providers that refused it in this round
@@ -175,12 +182,13 @@ class Submission:
 
     `answer(token, result)` is called once after the commit group is on disk (or could not be put
     there: then with a Refusal).  It is not called when `submit` itself returned a Refusal.
-    `due_at_ms` 0 = now; `expires_at_ms` 0 = the default validity.
+    `due_at_ms` 0 = now; `expires_at_ms` 0 = the default validity.  `measured` is what `measure`
+    says of the text, from a door that knows it already.
     """
 
     __slots__ = (
         "answer", "credential", "door", "door_note", "due_at_ms", "expires_at_ms", "idempotency",
-        "notify_when", "opaque", "priority", "render", "sender", "text", "token",
+        "measured", "notify_when", "opaque", "priority", "render", "sender", "text", "token",
     )  # fmt: skip
 
     def __init__(
@@ -210,6 +218,7 @@ class Submission:
         self.due_at_ms = due_at_ms
         self.expires_at_ms = expires_at_ms
         self.door_note = door_note
+        self.measured: tuple[Alphabet, int] | None = None
         self.idempotency: IdempotencyKey | None = None
         # Renders the stored answer of an idempotent request, once the decision is made.
         self.render: Callable[[Message | Batch], tuple[int, bytes]] | None = None

@@ -1,6 +1,6 @@
 """What a provider says about a message after it took it, and how it moves the message's fate."""
 
-from gateway.domain.lifecycle import MOVES, MessageState, is_final
+from gateway.domain.lifecycle import FIRST_FINAL, MOVES, MessageState, is_final
 
 
 class Receipt:
@@ -31,9 +31,9 @@ def merged_state(current: MessageState, reported: MessageState) -> MessageState 
     Final once: a final state stays, except that UNKNOWN (the receipt window was over) may still
     become what the receipt says.  An intermediate report never moves anything.
     """
-    if not is_final(reported):
+    if reported < FIRST_FINAL:
         return None
-    if not is_final(current):
+    if current < FIRST_FINAL:
         return reported
     return reported if reported in MOVES[current] else None
 

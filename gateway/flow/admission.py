@@ -180,6 +180,8 @@ class Admission:
 
     def _measure(self, submission: Submission) -> tuple[Alphabet, int] | Refusal:
         """Alphabet and parts of the content."""
+        if submission.measured is not None:
+            return submission.measured
         text = submission.text
         if text is None:
             return _OPAQUE, 1

@@ -94,17 +94,24 @@ class Backlogs:
         self.live: dict[int, Message] = {}
 
     def enter(self, message: Message, now_ms: int) -> bool:
-        """Whether a freshly committed message may wait in memory; else disk keeps it."""
-        backlog = self.of(message)
-        if backlog.overflowing or backlog.count >= self._most or self._is_full():
+        """Whether a freshly committed message may be in memory; else disk keeps it.
+
+        It does not wait yet: call `waits` when it has to.
+        """
+        backlog = self._by_class.get((message.account.id, message.priority)) or self.of(message)
+        live = self.live
+        if (
+            backlog.overflowing
+            or backlog.count >= self._most
+            or len(live) + self._reserved >= self._most_overall
+        ):
             backlog.drop((message.due_at_ms, message.key - 1))
             self.refill(backlog)
             return False
         if message.due_at_ms > now_ms + AHEAD_MS and message.due_at_ms > key_time_ms(message.key):
             self._wait_for(backlog, message.due_at_ms)
             return False
-        backlog.count += 1
-        self.live[message.key] = message
+        live[message.key] = message
         return True
 
     def of(self, message: Message) -> Backlog:
@@ -122,8 +129,8 @@ class Backlogs:
         if backlog.overflowing:
             self.refill(backlog)
 
-    def returned(self, message: Message) -> None:
-        """It waits again after an attempt."""
+    def waits(self, message: Message) -> None:
+        """It waits for its first attempt, or again after one."""
         self.of(message).count += 1
 
     def leave(self, message: Message) -> None:

@@ -78,6 +78,7 @@ class Dispatcher:
             if not self._backlogs.enter(message, now_ms):
                 continue
             if message.due_at_ms > now_ms and _is_scheduled(message):
+                self._backlogs.waits(message)
                 self._postpone(message)
                 continue
             if message.route is not route:
@@ -93,10 +94,10 @@ class Dispatcher:
                 and not lane.pace.delay_s(parts, now)
             ):
                 room -= parts
-                self._backlogs.taken(message)
                 self._start(lane, message)
                 continue
             lane = None  # from here on the order of the queue counts
+            self._backlogs.waits(message)
             self._place(message, touched)
         for touched_lane in touched:
             self.pump(touched_lane)
@@ -400,7 +401,7 @@ class Dispatcher:
         if message.state == _ATTEMPTED:
             message.state = _QUEUED
             self._journal.change(message)
-        self._backlogs.returned(message)
+        self._backlogs.waits(message)
 
     def _place_and_pump(self, message: Message) -> None:
         touched: set[Lane] = set()

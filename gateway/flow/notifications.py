@@ -89,7 +89,7 @@ class Notifications:
         credential = message.credential
         if credential is None:
             return  # revoked since; the row stays owed until it is out of date
-        outbox = self._outbox(credential)
+        outbox = self._outboxes.get(credential.id) or self._outbox(credential)
         if len(outbox.keys) >= MOST_IN_MEMORY:
             outbox.on_disk = outbox.dropped = True
             return
@@ -157,8 +157,9 @@ class Notifications:
         self._pump(outbox)
 
     def _settled(self, message: Message) -> None:
-        if message.credential is not None:
-            outbox = self._outbox(message.credential)
+        credential = message.credential
+        if credential is not None:
+            outbox = self._outboxes.get(credential.id) or self._outbox(credential)
             outbox.keys.discard(message.key)
             if outbox.reading:
                 outbox.left.add(message.key)

@@ -69,7 +69,7 @@ class PendingReceipt:
             self._submitted_at_ms,
             self._done_at_ms,
             stat,
-            self._fate.value,
+            self._fate.value.encode(),
             self._text,
         )
         tlvs = b""

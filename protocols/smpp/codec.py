@@ -427,7 +427,7 @@ def decode_message_id(body: bytes) -> str:
     Seen from peers, with any command_status: no body, one null octet, an id without its NUL, and
     TLVs straight after the header or after the id.
     """
-    message_id = body[: body.find(b"\0")] if 0 in body else body
+    message_id = body.partition(b"\0")[0]
     # An octet below space opens a TLV: those of the standard are all below 0x2000.
     if message_id and message_id[0] < 0x20:
         return ""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from gateway.domain.account import Credential, Door
 from gateway.domain.errors import RefusalCode
@@ -11,6 +12,7 @@ from gateway.domain.lifecycle import MessageState, NotifyWhen
 from gateway.domain.message import Answer, Message, Opaque, Submission
 from gateway.domain.outcome import Deferred, Outcome, Refused
 from gateway.domain.receipt import Receipt
+from gateway.domain.sms_text import Alphabet
 from protocols.smpp import receipt_text
 from protocols.smpp.charset import decode
 from protocols.smpp.codec import (
@@ -36,6 +38,7 @@ from protocols.smpp.times import decode_time
 
 # Bound once: reaching a member through its class costs eight times a global.
 _SMPP = Door.SMPP
+_DELIVERED = MessageState.DELIVERED
 
 # --- north: refusals ----------------------------------------------------------------------------
 
@@ -77,8 +80,8 @@ _NOTE_PLUS = 1 << 32
 # data_coding 0, esm_class 0, no times, no TLVs.  Source TON and NPI, source, destination TON and
 # NPI, destination, priority_flag, registered_delivery, sm_length, text.
 _USUAL_SUBMIT = re.compile(
-    r"[^\0]{0,5}\0(.)(.)([^\0]{1,20})\0(.)(.)([^\0]{1,20})\0"
-    r"\0.([\0-\3])\0\0(.).\0.(.)([ !\"#%&'()*+,\-./0-9:;<=>?A-Za-z\n\r]{1,160})",
+    r"[^\0]{0,5}\0(..)([^\0]{1,20})\0(..)([^\0]{1,20})\0"
+    r"\0.([\0-\3]\0\0.).\0.(.)([ !\"#%&'()*+,\-./0-9:;<=>?A-Za-z\n\r]{1,160})",
     re.DOTALL,
 )
 
@@ -95,13 +98,10 @@ def usual_submission(
     match = _USUAL_SUBMIT.fullmatch(body.decode("latin-1"))
     if match is None:
         return None
-    (
-        source_ton, source_npi, source, dest_ton, dest_npi, destination, priority, registered,
-        length, text,
-    ) = match.groups()  # fmt: skip
+    source_type, source, dest_type, destination, flags, length, text = match.groups()
     if ord(length) != len(text):
         return None
-    note = ord(source_ton) | ord(source_npi) << 8 | ord(dest_ton) << 16 | ord(dest_npi) << 24
+    note, dest_ton, notify_when, priority = _usual_flags(source_type + dest_type + flags)
     if destination[0] == "+":
         note |= _NOTE_PLUS
     submission = Submission(
@@ -112,13 +112,29 @@ def usual_submission(
         answer,
         sequence_number,
         None,
-        _NOTIFY[ord(registered) & REGISTERED_RECEIPT_MASK],
-        _PRIORITY[ord(priority)],
+        notify_when,
+        priority,
         0,
         0,
         note,
     )
-    return submission, recipient(destination, ord(dest_ton), credential)
+    submission.measured = _ONE_PLAIN_PART
+    return submission, recipient(destination, dest_ton, credential)
+
+
+_ONE_PLAIN_PART = (Alphabet.GSM7, 1)
+
+
+@lru_cache(maxsize=4096)
+def _usual_flags(octets: str) -> tuple[int, int, NotifyWhen, int]:
+    """(door note, dest_addr_ton, notify_when, priority) of the octets of a usual submit_sm.
+
+    Both TONs and NPIs, priority_flag, two empty times, registered_delivery.  A client sends few
+    different ones.
+    """
+    types = octets[:4].encode("latin-1")
+    notify_when = _NOTIFY[ord(octets[7]) & REGISTERED_RECEIPT_MASK]
+    return int.from_bytes(types, "little"), types[2], notify_when, _PRIORITY[ord(octets[4])]
 
 
 def recipient(destination_addr: str, dest_addr_ton: int, credential: Credential) -> str:
@@ -230,11 +246,11 @@ def encode_receipt(
     text = receipt_text.render(
         message_id,
         parts,
-        parts if message.state == MessageState.DELIVERED else 0,
+        parts if message.state == _DELIVERED else 0,
         key_time_ms(message.key),
         message.final_at_ms,
         stat,
-        error if len(error) == 3 and error.isalnum() and error.isascii() else "000",
+        _err(error) if error else b"000",
         message.text or "",
     )
     tlvs = b""
@@ -256,6 +272,11 @@ def encode_receipt(
         text,
         tlvs,
     )
+
+
+def _err(error: str) -> bytes:
+    """Three characters (Appendix B): the provider's code when it has that form."""
+    return error.encode() if len(error) == 3 and error.isalnum() and error.isascii() else b"000"
 
 
 # deliver_sm_resp: not now (trap 26), as opposed to a customer that has seen and refused it.
@@ -321,18 +342,14 @@ _STATE_OF_VALUE: dict[int, MessageState] = {
 
 
 # A whole deliver_sm body (4.6.1) with an Appendix B text as nearly everybody writes it, read as
-# Latin-1: sm_length, the text up to `text:`, id, done date, stat, err, and what follows.
+# Latin-1: sm_length, the text with its id, done date, stat and err; then receipted_message_id's
+# length, with message_state and network_error_code around it.
 _USUAL_RECEIPT = re.compile(
     r"[^\0]{0,5}\0..[^\0]{0,20}\0..[^\0]{0,20}\0\x04..\0\0....(.)"
     r"(id:([^\s\0]+) sub:\d* dlvrd:\d* submit date:\d* done date:(\d*) stat:([A-Z]+) err:(\w{0,32})"
-    r" [Tt]ext:)(.*)",
-    re.DOTALL,
-)
-# receipted_message_id with message_state and network_error_code around it: length, id.
-_USUAL_TLVS = re.compile(
+    r" [Tt]ext:[^\0]*)"
     r"(?:\x04\x27\0\x01.|\x04\x23\0\x03...)*"
-    r"\0\x1e\0(.)([^\0]+)\0"
-    r"(?:\x04\x27\0\x01.|\x04\x23\0\x03...)*",
+    r"(?:\0\x1e\0(.)\3\0(?:\x04\x27\0\x01.|\x04\x23\0\x03...)*)?",
     re.DOTALL,
 )
 
@@ -346,20 +363,17 @@ def usual_receipt(body: bytes, id_mode: str) -> Receipt | None:
     match = _USUAL_RECEIPT.fullmatch(body.decode("latin-1"))
     if match is None:
         return None
-    length, head, message_id, done_date, stat, err, rest = match.groups()
+    length, text, message_id, done_date, stat, err, id_length = match.groups()
     state = _STATE_OF_STAT.get(stat)
     sm_length = ord(length)
-    tlv_length = len(head) + len(rest) - sm_length
-    if state is None or tlv_length < 0 or not len(head) <= sm_length <= MAX_SHORT_MESSAGE:
+    if state is None or len(text) != sm_length or sm_length > MAX_SHORT_MESSAGE:
         return None
-    if tlv_length:
-        tlvs = _USUAL_TLVS.fullmatch(rest, len(rest) - tlv_length)
-        if tlvs is None or tlvs[2] != message_id or ord(tlvs[1]) != len(message_id) + 1:
-            return None
+    if id_length is not None and ord(id_length) != len(message_id) + 1:
+        return None
     return Receipt(
         message_id if id_mode == "as_is" else receipted_id(message_id, id_mode),
         state,
-        err if err.strip("0") else "",
+        "" if err == "000" or not err.strip("0") else err,
         receipt_text.decode_date(done_date),
     )
 

@@ -82,7 +82,7 @@ def render(
     submitted_at_ms: int,
     done_at_ms: int,
     stat: bytes,
-    err: str,
+    err: bytes,
     text: str,
 ) -> bytes:
     """A receipt's short_message in ASCII, letter for letter as Appendix B lays it out.
@@ -100,7 +100,7 @@ def render(
         _minute(submitted_at_ms // 60_000),
         _minute(done_at_ms // 60_000),
         stat,
-        err.encode(),
+        err,
         excerpt.encode(),
     )
 

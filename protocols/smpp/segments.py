@@ -60,10 +60,14 @@ class SegmentEncoder:
         if source is None:
             source = self._source(message.sender)
         ton, npi, sender = source
-        data_coding, esm_class, octets, tlvs = self._user_data(message, part)
-        if len(octets) > MAX_SHORT_MESSAGE:
-            tlvs += encode_tlv(Tag.MESSAGE_PAYLOAD, octets)
-            octets = b""
+        text = message.text
+        if text is not None and message.part_count == 1 and is_plain(text):
+            data_coding, esm_class, octets, tlvs = 0, 0, text.encode("ascii"), b""
+        else:
+            data_coding, esm_class, octets, tlvs = self._user_data(message, part)
+            if len(octets) > MAX_SHORT_MESSAGE:
+                tlvs += encode_tlv(Tag.MESSAGE_PAYLOAD, octets)
+                octets = b""
         validity = b""
         left_ms = message.expires_at_ms - message.due_at_ms
         if left_ms < PASS_VALIDITY_BELOW_MS:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.domain.account import Account, Credential
 from gateway.domain.message import Submission
-from gateway.domain.sms_text import GSM_BASIC
+from gateway.domain.sms_text import GSM_BASIC, measure
 from protocols.smpp import mapping
 from protocols.smpp.codec import PduError, decode_sm, encode_deliver_sm, encode_tlv
 from tests.support.clock import START_MS
@@ -143,7 +143,8 @@ def test_the_quick_submission_is_the_thorough_one(body: bytes, charset: str) -> 
     thorough = thorough_submission(body, charset)
 
     assert quick[1] == decode_sm(body).destination_addr
-    for name in set(Submission.__slots__) - {"render", "idempotency"}:
+    assert quick[0].measured == measure(thorough.text or "")
+    for name in set(Submission.__slots__) - {"render", "idempotency", "measured"}:
         assert getattr(quick[0], name) == getattr(thorough, name), name
 
 

@@ -89,7 +89,7 @@ def test_receipt_round_trip(
     text: str,
 ) -> None:
     octets = render(
-        message_id.encode(), *counts, submitted_at_ms, done_at_ms, stat.encode(), err, text
+        message_id.encode(), *counts, submitted_at_ms, done_at_ms, stat.encode(), err.encode(), text
     )
     receipt = parse(octets)
 

@@ -377,7 +377,7 @@ def read(body: bytes, id_mode: str = "as_is") -> tuple[str, MessageState, str] |
 
 @pytest.mark.parametrize(
     "tlvs",
-    [b"", ID_TLV, ID_TLV + STATE_TLV, STATE_TLV + ID_TLV,
+    [b"", STATE_TLV, ID_TLV, ID_TLV + STATE_TLV, STATE_TLV + ID_TLV,
      ID_TLV + STATE_TLV + encode_tlv(Tag.NETWORK_ERROR_CODE, b"\x03\0\0")],
 )  # fmt: skip
 def test_the_usual_receipt_is_read_at_one_look(tlvs: bytes) -> None:
@@ -392,7 +392,6 @@ def test_the_usual_receipt_is_read_at_one_look(tlvs: bytes) -> None:
     [
         deliver_body(USUAL_TEXT, encode_tlv(Tag.RECEIPTED_MESSAGE_ID, b"other\0")),
         deliver_body(USUAL_TEXT, encode_tlv(Tag.RECEIPTED_MESSAGE_ID, b"9z9z\0")),
-        deliver_body(USUAL_TEXT, STATE_TLV),
         deliver_body(USUAL_TEXT, ID_TLV + encode_tlv(Tag.RECEIPTED_MESSAGE_ID, b"other\0")),
         deliver_body(
             USUAL_TEXT,

@@ -110,7 +110,7 @@ def test_what_is_no_receipt(text: str) -> None:
 def test_a_receipt_is_written_letter_for_letter() -> None:
     octets = render(
         b"0123456789abcdef", 1, 1, ms(2026, 11, 20, 12, 0, 59), ms(2026, 11, 20, 12, 1),
-        b"DELIVRD", "000", "Hello world",
+        b"DELIVRD", b"000", "Hello world",
     )  # fmt: skip
 
     assert octets == USUAL.encode()
@@ -127,11 +127,11 @@ def test_a_receipt_is_written_letter_for_letter() -> None:
     ],
 )
 def test_of_the_text_twenty_printable_characters_go_out(text: str, written: bytes) -> None:
-    assert render(b"1", 1, 0, 0, 0, b"UNDELIV", "001", text).endswith(b" err:001 text:" + written)
+    assert render(b"1", 1, 0, 0, 0, b"UNDELIV", b"001", text).endswith(b" err:001 text:" + written)
 
 
 def test_counts_have_three_digits() -> None:
-    assert render(b"1", 12, 3, 0, 0, b"UNDELIV", "001", "").startswith(
+    assert render(b"1", 12, 3, 0, 0, b"UNDELIV", b"001", "").startswith(
         b"id:1 sub:012 dlvrd:003 submit date:7001010000 done date:7001010000 "
     )
 
