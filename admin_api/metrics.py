@@ -77,6 +77,11 @@ COUNTERS = (
     ),
     CounterSpec("commits", "postern_store_commits", "Commit groups written."),
     CounterSpec("commits_failed", "postern_store_commits_failed", "Commit groups that failed."),
+    CounterSpec(
+        "resent_after_restart",
+        "postern_messages_resent_after_restart",
+        "Queued messages that had been handed to a provider when the daemon died.",
+    ),
     CounterSpec("rows_committed", "postern_store_rows", "Rows written by commit groups."),
 )
 

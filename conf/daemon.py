@@ -28,12 +28,16 @@ _SOCKET_PATH_OCTETS = 107  # sun_path of unix(7), without the NUL
 _KEY_DIGITS = 64  # 32 octets for AES-256-GCM
 
 
-def _control(value: object, info: ValidationInfo) -> Path | None:
+def _path_or_none(value: object, info: ValidationInfo) -> Path | None:
     if not isinstance(value, str):
-        raise ValueError('must be a path, or "" for no control socket')  # noqa: TRY004 - collected
-    if not value:
+        raise ValueError('must be a path, or "" for none')  # noqa: TRY004 - collected
+    return source_of(info).directory / value if value else None
+
+
+def _control(value: object, info: ValidationInfo) -> Path | None:
+    path = _path_or_none(value, info)
+    if path is None:
         return None
-    path = source_of(info).directory / value
     if len(bytes(path)) > _SOCKET_PATH_OCTETS:
         raise ValueError(
             f"{path} is longer than a socket path may be, {_SOCKET_PATH_OCTETS} octets"
@@ -115,11 +119,16 @@ class ListenSettings(Section):
 
 
 class StoreSettings(Section):
-    """`[store]`: `url` may hold a password; `retention_days` 0 = for ever."""
+    """`[store]`: `url` may hold a password; `retention_days` 0 = for ever.
+
+    `handovers` is None when switched off.
+    """
 
     # Read by _store_url like a value of the file.
     url: Annotated[Secret, PlainValidator(_store_url)] = "sqlite:///./postern.db"  # type: ignore[assignment]
     retention_days: Annotated[int, Field(ge=0, le=36_500)] = 90
+    # Read by _path_or_none like a value of the file.
+    handovers: Annotated[Path | None, PlainValidator(_path_or_none)] = "postern.handovers"  # type: ignore[assignment]
 
 
 class SmppSettings(Section):

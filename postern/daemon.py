@@ -31,6 +31,7 @@ from gateway.domain.errors import GatewayError
 from gateway.domain.message import CHANNEL_NAMES
 from gateway.domain.route import Route
 from gateway.runtime.clock import LoopClock
+from gateway.runtime.handover_log import HandoverLog
 from gateway.runtime.supervisor import Supervisor
 from gateway.store.store import Store
 from postern.heart import Heart, build_heart
@@ -89,6 +90,7 @@ class Daemon:
         self._webhooks: WebhookNotifier | None = None
         self._admin: AdminServer | None = None
         self._smpp: SmppServer | None = None
+        self._handovers: HandoverLog | None = None
         self.listeners = Listeners()
         self.heart: Heart
         self.south: South
@@ -109,7 +111,11 @@ class Daemon:
             seal=settings.secrets.seal,
         )
         try:
-            self.heart = await build_heart(settings, store, self._clock, self._supervisor)
+            if settings.store.handovers is not None:
+                self._handovers = HandoverLog(settings.store.handovers)
+            self.heart = await build_heart(
+                settings, store, self._clock, self._supervisor, self._handovers
+            )
             self.south = South(self.heart)
             await self.heart.directory.load()
             await self._apply_accounts(settings)
@@ -121,6 +127,8 @@ class Daemon:
             await self._close_listeners()
             await self._supervisor.stop()
             await store.close()
+            if self._handovers is not None:
+                self._handovers.close(is_settled=False)
             raise
         await self._recover()
         if self._admin is not None:
@@ -376,6 +384,8 @@ class Daemon:
         if heart.message_log is not None:
             heart.message_log.close()
         await heart.store.close()
+        if self._handovers is not None:
+            self._handovers.close(is_settled=heart.journal.is_idle)
         log.info("daemon.stopped")
 
     async def _close_listeners(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conf.settings import Settings
-from gateway.domain.commit_group import StoredMessage
+from gateway.domain.commit_group import EventKind, StoredMessage
 from gateway.domain.keys import KeyMaker, PublicIds
 from gateway.domain.message import Message
 from gateway.flow.admission import Admission
@@ -25,6 +25,7 @@ from gateway.flow.restore import restored
 from gateway.flow.switchboard import Switchboard
 from gateway.policy.numbering import NumberPlan
 from gateway.ports import Clock
+from gateway.runtime.handover_log import HandoverLog
 from gateway.runtime.message_log import MessageLog
 from gateway.runtime.metrics import Counters
 from gateway.runtime.supervisor import Supervisor
@@ -59,7 +60,11 @@ class Heart:
 
 
 async def build_heart(
-    settings: Settings, store: Store, clock: Clock, supervisor: Supervisor
+    settings: Settings,
+    store: Store,
+    clock: Clock,
+    supervisor: Supervisor,
+    handovers: HandoverLog | None = None,
 ) -> Heart:
     """Joins the flows; nothing runs yet and nothing is loaded but keys and secrets.
 
@@ -89,6 +94,10 @@ async def build_heart(
 
     def admit(row: StoredMessage) -> Message:
         message = restored(row, directory.accounts, directory.credentials)
+        if handovers is not None and handovers.was_handed_over(row.key):
+            counters.resent_after_restart += 1
+            detail = "on its way when the gateway died: it may arrive twice"
+            fates.event(message, EventKind.RESENT_AFTER_RESTART, detail)
         clock.call_soon(dispatcher.readmitted, message)
         return message
 
@@ -143,6 +152,8 @@ async def build_heart(
         reread_balances(account_ids, done), name="reread-balances"
     )
     dispatcher.take_parked = receipts.take_parked
+    if handovers is not None:
+        dispatcher.note_handover = handovers.note
     fates.offer_notification = notifications.offer
     return Heart(
         store=store,

@@ -64,6 +64,7 @@ class Dispatcher:
         self.stopping = False
         # Receipts that came before their answer: set by the receipts flow.
         self.take_parked: Callable[[Lane, Message | Part, str], None] = lambda *_: None
+        self.note_handover: Callable[[int], None] = lambda _key: None
 
     # -- in --------------------------------------------------------------------------------------
 
@@ -255,6 +256,7 @@ class Dispatcher:
         self._submit(lane, message)
 
     def _submit(self, lane: Lane, message: Message) -> None:
+        self.note_handover(message.key)
         if message.part_count == 1 or lane.wire.whole_text:
             lane.wire.submit(message, 0)
             return

@@ -92,6 +92,13 @@ class Journal:
             flights.append(self._writing)
         return sum(len(flight.accepts) for flight in flights)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything appended is on disk."""
+        waiting = (self._writing, *self._flights, *self._changed, *self._riding, *self._aging)
+        self._open.recount()
+        return not (any(w is not None for w in waiting) or self._open.rows or self._open.after)
+
     def refusal(self) -> Refusal | None:
         """Why nothing can be accepted now, or None."""
         if not self.available:

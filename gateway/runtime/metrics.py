@@ -9,7 +9,7 @@ class Counters:
     __slots__ = (
         "accepted", "charged_micros", "commits", "commits_failed", "fates", "notifications",
         "outcomes", "parts_sent", "receipts", "refunded_micros", "refused",
-        "rows_committed",
+        "resent_after_restart", "rows_committed",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -25,3 +25,4 @@ class Counters:
         self.commits = 0
         self.commits_failed = 0
         self.rows_committed = 0
+        self.resent_after_restart = 0  # messages that a crash may have sent twice

@@ -27,7 +27,7 @@ def test_names_a_socket_path_that_is_too_long(problems_in) -> None:
         "listen.control": f"{path} is longer than a socket path may be, 107 octets"
     }
     assert problems_in("[listen]\ncontrol = false") == {
-        "listen.control": 'must be a path, or "" for no control socket'
+        "listen.control": 'must be a path, or "" for none'
     }
 
 
