@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # pytest-xdist workers for the test lanes; 2 suits the smallest machine we support.
 WORKERS ?= 2
 
-.PHONY: help install dev demo test test-all check fmt lint types imports bench lock clean
+.PHONY: help install dev demo test test-all check fmt lint types imports bench faults soak lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -e 's/:.*##/\t/' | expand -t 14
@@ -44,6 +44,12 @@ fmt: dev  ## format the code
 
 bench: install  ## CPU microseconds per message, ratio to the null relay, latencies, memory
 	$(BIN)/postern bench
+
+faults: dev  ## 200 seeded kills of the real daemon under load, both stores (KILLS=, SEED=)
+	$(BIN)/python -m tests.faults.kill_loop --kills $(or $(KILLS),200) $(if $(SEED),--seed $(SEED)) --store both
+
+soak: install  ## mixed load with kills and faults for a while, and a verdict (MINUTES=)
+	$(BIN)/postern soak --minutes $(or $(MINUTES),30)
 
 lock: dev  ## pin the dependencies again (needs uv)
 	uv pip compile --quiet --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements.lock

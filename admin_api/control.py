@@ -101,6 +101,10 @@ async def _message(operations: Operations, arguments: Arguments) -> Facts:
     return await operations.message(arguments.text("id"))
 
 
+async def _cancel(operations: Operations, arguments: Arguments) -> Facts:
+    return await operations.cancel(arguments.text("id"))
+
+
 async def _providers(operations: Operations, _arguments: Arguments) -> Facts:
     return await operations.providers()
 
@@ -133,6 +137,7 @@ CALLS: dict[str, Call] = {
     "sender.list": _senders,
     "sender.set": _set_sender,
     "message.show": _message,
+    "message.cancel": _cancel,
     "provider.list": _providers,
     "provider.pause": _pause,
     "provider.resume": _resume,

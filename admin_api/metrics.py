@@ -60,6 +60,12 @@ COUNTERS = (
         "Status notifications to customers.",
         ("door", "result"),
     ),
+    CounterSpec(
+        "circuits_opened",
+        "postern_provider_circuits_opened",
+        "Times a provider was taken out because it answered nothing good.",
+        ("provider",),
+    ),
     CounterSpec("parts_sent", "postern_parts_sent", "Parts that providers took.", ("provider",)),
     CounterSpec(
         "charged_micros",
@@ -158,11 +164,18 @@ def _provider_gauges(gauges: Gauges) -> Iterator[Metric]:
         ("awaiting_receipts", "postern_provider_awaiting_receipts", "Receipts awaited in memory."),
         ("links_up", "postern_provider_links_up", "Links that are up."),
         ("is_paused", "postern_provider_paused", "1 while the operator has paused it."),
+        ("is_circuit_open", "postern_provider_circuit_open", "1 while it is out, or on trial."),
+        ("rate_limit", "postern_provider_rate_limit", "Parts per second it gets now; 0 = any."),
+        (
+            "window_limit",
+            "postern_provider_window_limit",
+            "Parts outstanding it gets now; 0 = its own window.",
+        ),
     )
     for field, name, text in families:
         family = GaugeMetricFamily(name, text, labels=("provider",))
         for provider in gauges.providers:
-            family.add_metric((provider.name,), int(getattr(provider, field)))
+            family.add_metric((provider.name,), float(getattr(provider, field)))
         yield family
 
 

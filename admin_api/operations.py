@@ -16,7 +16,10 @@ class OperationRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderGauges:
-    """One provider now.  `links_up` counts binds, or 1 for an HTTP provider that answers."""
+    """One provider now.  `links_up` counts binds, or 1 for an HTTP provider that answers.
+
+    `rate_limit` is parts per second and `window_limit` parts outstanding, 0 = no limit of ours.
+    """
 
     name: str
     queued: int
@@ -25,6 +28,9 @@ class ProviderGauges:
     links_up: int
     is_up: bool
     is_paused: bool
+    is_circuit_open: bool
+    rate_limit: float
+    window_limit: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +38,8 @@ class Gauges:
     """What is true at this moment, read at a scrape.
 
     `waiting` counts messages that no provider of their route can take.  `binds` counts links by
-    system_id, `available_micros` sums the accounts' available amounts by currency.
+    system_id, `available_micros` sums the accounts' available amounts by currency.  `store_trouble`
+    says why the store takes no writes; it is empty while it does.
     """
 
     providers: tuple[ProviderGauges, ...]
@@ -42,6 +49,7 @@ class Gauges:
     available_micros: Mapping[str, int]
     journal_pending: int
     store_available: bool
+    store_trouble: str
     message_log_lost: int
     uptime_s: float
 
@@ -88,6 +96,9 @@ class Operations(Protocol):
 
     async def message(self, message_id: str) -> Facts:
         """One message and its timeline; the id as hex, decimal or UUID."""
+
+    async def cancel(self, message_id: str) -> Facts:
+        """Ends a message that still waits as `cancelled`; refused when it is sent or has ended."""
 
     async def providers(self) -> Facts:
         """Every provider with its links and queues."""

@@ -1,10 +1,26 @@
-"""The gateway's configuration for a measurement: one account, one carrier, one route, one price."""
+"""The gateway's configuration for a measurement: unlimited accounts, one carrier, one route."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from benchmarks.esme import SENDER
 
 SYSTEM_ID = "bench"
 PASSWORD = "bench"
 TOKEN = "token-of-the-benchmark"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Customer:
+    """An account with one sender, one token and one system_id; the password is PASSWORD."""
+
+    name: str
+    sender: str
+    token: str
+    system_id: str
+
+
+CUSTOMER = Customer(name="bench", sender=SENDER, token=TOKEN, system_id=SYSTEM_ID)
 
 _TEMPLATE = """\
 [listen]
@@ -17,9 +33,32 @@ url = "{store_url}"
 
 [log]
 level = "warning"
+{accounts}
+[[provider]]
+name = "carrier"
+wire = "smpp"
+host = "127.0.0.1"
+port = {carrier_port}
+system_id = "gateway"
+password = "secret"
+binds = 1
+window = {carrier_window}
+rate = {carrier_rate}
 
+[[route]]
+channel = "sms"
+prefix = ""
+providers = ["carrier"]
+
+[[rate]]
+channel = "sms"
+prefix = ""
+price = "0.035"
+"""
+
+_ACCOUNT = """
 [[account]]
-name = "bench"
+name = "{name}"
 currency = "EUR"
 credit = "1000000.00"
 requests_per_min = 0
@@ -34,42 +73,39 @@ senders = ["{sender}"]
   max_binds = 100
   window = 1000
   rate = 0
-
-[[provider]]
-name = "carrier"
-wire = "smpp"
-host = "127.0.0.1"
-port = {carrier_port}
-system_id = "gateway"
-password = "secret"
-binds = 1
-window = {carrier_window}
-rate = 0
-
-[[route]]
-channel = "sms"
-prefix = ""
-providers = ["carrier"]
-
-[[rate]]
-channel = "sms"
-prefix = ""
-price = "0.035"
 """
 
 
 def render(
-    *, http_port: int, smpp_port: int, carrier_port: int, carrier_window: int, store_url: str
+    *,
+    http_port: int,
+    smpp_port: int,
+    carrier_port: int,
+    carrier_window: int,
+    store_url: str,
+    carrier_rate: int = 0,
+    customers: Sequence[Customer] = (CUSTOMER,),
 ) -> str:
-    """A file for `postern serve -c`: no throttle anywhere, credit for 28 million messages."""
+    """A file for `postern serve -c`: no throttle but `carrier_rate`, parts per second, 0 = none.
+
+    Each account has credit for 28 million messages.
+    """
+    accounts = "".join(
+        _ACCOUNT.format(
+            name=customer.name,
+            sender=customer.sender,
+            token=customer.token,
+            system_id=customer.system_id,
+            password=PASSWORD,
+        )
+        for customer in customers
+    )
     return _TEMPLATE.format(
         http_port=http_port,
         smpp_port=smpp_port,
         carrier_port=carrier_port,
         carrier_window=carrier_window,
+        carrier_rate=carrier_rate,
         store_url=store_url,
-        sender=SENDER,
-        system_id=SYSTEM_ID,
-        password=PASSWORD,
-        token=TOKEN,
+        accounts=accounts,
     )

@@ -38,7 +38,10 @@ _RECEIPT = re.compile(rb"[^\0]*\0..\+?467(\d{8})\0.* stat:([A-Z]+) ", re.DOTALL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EsmeOptions:
-    """What to send; `rate_per_s` 0 = as fast as the windows go, `offset` the first number's."""
+    """What to send; `rate_per_s` 0 = as fast as the windows go, `offset` the first number's.
+
+    `priority_flag` is that of SMPP v3.4 5.2.14.
+    """
 
     port: int
     system_id: str
@@ -50,6 +53,8 @@ class EsmeOptions:
     offset: int
     with_receipts: bool
     timeout_s: float
+    sender: str = SENDER
+    priority_flag: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,19 +77,19 @@ class EsmeReport:
     receipt_ms: Percentiles
 
 
-def submit_format(with_receipt: bool) -> bytes:
+def submit_format(with_receipt: bool, sender: str = SENDER, priority_flag: int = 0) -> bytes:
     """A submit_sm as a `%` format: four octets of sequence_number, the destination's digits."""
     sequence_number, digits = b"\xfe\xfe\xfe\xfe", b"\xfd" * 8
     pdu = encode_submit_sm(
         int.from_bytes(sequence_number, "big"),
         source_ton=3,
         source_npi=0,
-        source_addr=SENDER.encode("ascii"),
+        source_addr=sender.encode("ascii"),
         dest_ton=1,
         dest_npi=1,
         destination_addr=DESTINATION_PREFIX.encode("ascii") + digits,
         esm_class=0,
-        priority_flag=0,
+        priority_flag=priority_flag,
         schedule_delivery_time=b"",
         validity_period=b"",
         registered_delivery=int(with_receipt),
@@ -107,7 +112,7 @@ class EsmeLoad:
         self.strays = 0
         self.next_number = 0
         self.links: list[EsmeLink] = []
-        self._format = submit_format(options.with_receipts)
+        self._format = submit_format(options.with_receipts, options.sender, options.priority_flag)
         self._done = asyncio.Event()
 
     async def run(self) -> EsmeReport:

@@ -11,7 +11,7 @@ from dataclasses import asdict
 import uvloop
 
 from benchmarks.control import say
-from benchmarks.esme import EsmeLoad, EsmeOptions, EsmeReport
+from benchmarks.esme import SENDER, EsmeLoad, EsmeOptions, EsmeReport
 from benchmarks.rest_client import RestLoad, RestOptions, RestReport
 
 
@@ -32,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
         door.add_argument("--connections", type=int, default=1)
         door.add_argument("--count", type=int, required=True, help="messages")
         door.add_argument("--offset", type=int, default=0, help="number of the first destination")
+        door.add_argument("--sender", default=SENDER, help="a sender of the account")
         door.add_argument("--timeout", type=float, default=20, help="seconds without progress")
     return parser
 
@@ -47,6 +48,7 @@ async def _run(options: argparse.Namespace) -> EsmeReport | RestReport:
                 count=options.count,
                 offset=options.offset,
                 timeout_s=options.timeout,
+                sender=options.sender,
             )
         ).run()
     return await EsmeLoad(
@@ -61,6 +63,7 @@ async def _run(options: argparse.Namespace) -> EsmeReport | RestReport:
             offset=options.offset,
             with_receipts=options.receipts,
             timeout_s=options.timeout,
+            sender=options.sender,
         )
     ).run()
 

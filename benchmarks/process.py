@@ -75,6 +75,29 @@ class Child:
         """Resident memory of it and its descendants."""
         return sum(_rss_octets(pid) for pid in _tree(self.pid)) / 2**20
 
+    async def kill(self) -> None:
+        """SIGKILL: it gets no chance to write anything."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+
+    def signal(self, number: int) -> None:
+        """Sends a signal; nothing happens when it has ended."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+    async def wait(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
+        """Its exit code.
+
+        Raises:
+            BenchmarkError: it did not end in time.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._process.wait()
+        except TimeoutError:
+            raise self.failure(f"did not end within {timeout_s:.0f} s") from None
+
     async def stop(self) -> None:
         """Closes its stdin and asks it to end; kills it when it does not."""
         if self._process.stdin is not None:

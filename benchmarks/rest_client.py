@@ -30,6 +30,7 @@ class RestOptions:
     count: int
     offset: int
     timeout_s: float
+    sender: str = SENDER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +46,12 @@ class RestReport:
     response_ms: Percentiles
 
 
-def render_request(port: int, token: str, offset: int, per_request: int) -> bytes:
+def render_request(
+    port: int, token: str, offset: int, per_request: int, sender: str = SENDER
+) -> bytes:
     """POST /sms/send for one recipient, /sms/send-bulk for more; numbers from `offset` on."""
     numbers = [f"+{DESTINATION_PREFIX}{offset + n:08d}" for n in range(per_request)]
-    rest = f'"message":"{TEXT}","sender_id":"{SENDER}"}}'
+    rest = f'"message":"{TEXT}","sender_id":"{sender}"}}'
     if per_request == 1:
         path, body = "send", f'{{"recipient":"{numbers[0]}",{rest}'
     else:
@@ -158,6 +161,7 @@ class RestLink(asyncio.Protocol):
             options.token,
             options.offset + first,
             min(options.per_request, options.count - first),
+            options.sender,
         )
         self._sent_at = monotonic()
         self._transport.write(request)

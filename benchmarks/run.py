@@ -6,9 +6,7 @@ A short warm-up, with destinations of its own, comes before.
 
 import asyncio
 import contextlib
-import socket
 import sys
-import sysconfig
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from time import monotonic
 from typing import Any
 
 from benchmarks import configuration
+from benchmarks.daemon import free_ports, serving, wait_until_bound
 from benchmarks.latency import Percentiles
 from benchmarks.postgres import new_database
 from benchmarks.process import BenchmarkError, Child, module, started
@@ -26,7 +25,6 @@ from benchmarks.shapes import Case, Door, Mode, Shape, Subject
 WARM_UP_COUNT = 2_000
 WARM_UP_OFFSET = 90_000_000
 CARRIER_WINDOW = 400  # as wide as the widest load, so that the carrier is not what is measured
-READY_TIMEOUT_S = 30.0
 STANDSTILL_S = 15.0
 LOAD_TIMEOUT_S = 300.0
 # Updates that force no commit of their own are written up to 20 ms late.
@@ -96,7 +94,7 @@ class Bench:
         self, case: Case, sink: Child, sink_port: int, directory: Path
     ) -> AsyncIterator[tuple[Child, int]]:
         """The gateway on an empty store, ready; with the port of the door that is measured."""
-        smpp_port, http_port, closed_port = _free_ports(3)
+        smpp_port, http_port, closed_port = free_ports(3)
         async with contextlib.AsyncExitStack() as stack:
             store_url = f"sqlite:///{directory}/postern.db"
             if case.subject is Subject.POSTGRESQL:
@@ -113,14 +111,11 @@ class Bench:
                     store_url=store_url,
                 )
             )
-            command = [str(Path(sysconfig.get_path("scripts")) / "postern"), "serve", "-c"]
             gateway = await stack.enter_async_context(
-                started("gateway", [*command, str(file)], directory)
+                serving(file, directory, smpp_port, http_port)
             )
-            for port in (smpp_port, http_port):
-                await _wait_until_open(port, gateway)
             if case.mode is not Mode.ACCEPT:
-                await _wait_until_bound(sink, gateway)
+                await wait_until_bound(sink, gateway)
             yield gateway, smpp_port if case.shape.door is Door.SMPP else http_port
 
 
@@ -224,42 +219,6 @@ def lost(case: Case, report: dict[str, Any], submits: int) -> int:
 
 def _percentiles(fields: dict[str, float]) -> Percentiles:
     return {"p50": fields["p50"], "p99": fields["p99"], "max": fields["max"]}
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, all different; taken again by whoever they are given to."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for listener in sockets:
-            listener.bind(("127.0.0.1", 0))
-        return [int(listener.getsockname()[1]) for listener in sockets]
-
-
-async def _wait_until_open(port: int, gateway: Child) -> None:
-    deadline = monotonic() + READY_TIMEOUT_S
-    while monotonic() < deadline and not gateway.has_ended:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(_POLL_S)
-        else:
-            writer.close()
-            return
-    raise _not_ready(gateway, f"listened on port {port}")
-
-
-async def _wait_until_bound(sink: Child, gateway: Child) -> None:
-    deadline = monotonic() + READY_TIMEOUT_S
-    while monotonic() < deadline and not gateway.has_ended:
-        if (await sink.ask())["binds"]:
-            return
-        await asyncio.sleep(_POLL_S)
-    raise _not_ready(gateway, "was bound at the sink")
-
-
-def _not_ready(gateway: Child, what: str) -> BenchmarkError:
-    end = "ended" if gateway.has_ended else f"was given {READY_TIMEOUT_S:.0f} s"
-    return gateway.failure(f"{end} before it {what}")
 
 
 def say_progress(text: str) -> None:

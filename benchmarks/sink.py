@@ -3,17 +3,21 @@
 Every submit_sm gets an id of its own; with --receipts whoever asks for one gets a DELIVRD receipt
 (Appendix B text and TLVs) right behind the answer, at most RECEIPT_WINDOW unanswered per bind.
 
-    python -m benchmarks.sink [--receipts]
+    python -m benchmarks.sink [--receipts] [--port PORT] [--record FILE]
+
+--record appends a line to FILE for each submit_sm: CLOCK_MONOTONIC in seconds, source, destination.
 """
 
 import argparse
 import asyncio
+import contextlib
 import re
 import struct
 import time
 from collections import deque
+from pathlib import Path
 from time import monotonic
-from typing import cast
+from typing import BinaryIO, cast
 
 import uvloop
 
@@ -53,8 +57,9 @@ _DELIVER_BODY = (
 class Sink:
     """What arrived, over all connections; `last_submit_at` is CLOCK_MONOTONIC in seconds."""
 
-    def __init__(self, with_receipts: bool) -> None:
+    def __init__(self, with_receipts: bool, record: BinaryIO | None = None) -> None:
         self.with_receipts = with_receipts
+        self.record = record
         self.binds = 0
         self.submits = 0
         self.receipts = 0
@@ -123,6 +128,8 @@ class SinkLink(asyncio.Protocol):
             raise ValueError(f"a submit_sm that cannot be read: {body.hex()}")
         source_addr, destination_addr, registered_delivery = match.groups()
         sink.destinations.add(destination_addr)
+        if sink.record is not None:
+            sink.record.write(b"%.6f %b %b\n" % (monotonic(), source_addr, destination_addr))
         message_id = b"%08x" % sink.submits
         if sink.with_receipts and registered_delivery != b"\0":
             self._waiting.append((message_id, source_addr, destination_addr))
@@ -150,9 +157,9 @@ class SinkLink(asyncio.Protocol):
         return encode_header(command_id | RESP, 0, sequence_number)
 
 
-async def _serve(with_receipts: bool) -> None:
-    sink = Sink(with_receipts)
-    server = await asyncio.get_running_loop().create_server(lambda: SinkLink(sink), "127.0.0.1", 0)
+async def _serve(port: int, sink: Sink) -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: SinkLink(sink), "127.0.0.1", port)
     control.say({"port": server.sockets[0].getsockname()[1]})
     await control.answer_until_end(sink.counts)
 
@@ -161,7 +168,12 @@ def main() -> None:
     """Runs until stdin ends."""
     parser = argparse.ArgumentParser(description="SMSC that answers at once")
     parser.add_argument("--receipts", action="store_true", help="send receipts to those who ask")
-    uvloop.run(_serve(parser.parse_args().receipts))
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--record", type=Path, help="file that gets a line for each submit_sm")
+    options = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        record = options.record and stack.enter_context(options.record.open("ab", buffering=0))
+        uvloop.run(_serve(options.port, Sink(options.receipts, record)))
 
 
 if __name__ == "__main__":

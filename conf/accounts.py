@@ -17,7 +17,7 @@ from conf.fields import (
 )
 from conf.secrets import SecretText
 from conf.section import Listed, Section
-from gateway.domain.account import ChargeAt, Door, NumberCheck
+from gateway.domain.account import ChargeAt, Door, NumberCheck, RefundPolicy
 from gateway.domain.declared import AccountSpec, SmppCredentialSpec, TokenSpec, WebhookSpec
 from gateway.policy.numbering import is_region
 
@@ -110,6 +110,7 @@ class AccountSettings(Section):
     requests_per_min: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
     number_check: Literal["possible", "valid"] = "possible"
     charge: Literal["accept", "submit", "delivery"] = "accept"
+    refund: Literal["unsent", "undelivered", "never"] = "unsent"
     senders: Listed[
         Annotated[str, Field(min_length=1, max_length=MAX_SENDER_OCTETS), AfterValidator(_sender)]
     ] = ()
@@ -129,6 +130,7 @@ class AccountSettings(Section):
             requests_per_min=self.requests_per_min,
             number_check=NumberCheck[self.number_check.upper()],
             charge_at=ChargeAt[self.charge.upper()],
+            refund=RefundPolicy[self.refund.upper()],
             senders=self.senders,
             tokens=tuple(token.spec() for token in self.token),
             smpp=tuple(credential.spec() for credential in self.smpp),

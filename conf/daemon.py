@@ -119,14 +119,14 @@ class ListenSettings(Section):
 
 
 class StoreSettings(Section):
-    """`[store]`: `url` may hold a password; `retention_days` 0 = for ever.
+    """`[store]`: `url` may hold a password; `retention_days`, 0 = for ever, may be a fraction.
 
     `handovers` is None when switched off.
     """
 
     # Read by _store_url like a value of the file.
     url: Annotated[Secret, PlainValidator(_store_url)] = "sqlite:///./postern.db"  # type: ignore[assignment]
-    retention_days: Annotated[int, Field(ge=0, le=36_500)] = 90
+    retention_days: Annotated[float, Field(ge=0, le=36_500)] = 90
     # Read by _path_or_none like a value of the file.
     handovers: Annotated[Path | None, PlainValidator(_path_or_none)] = "postern.handovers"  # type: ignore[assignment]
 

@@ -1,5 +1,6 @@
 """`[[provider]]`: what every upstream has, and the settings of one reached over SMPP."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -23,6 +24,7 @@ class ProviderSettings(Section):
     receipt_window: Seconds = 259_200
     receipts: Literal["asked", "always", "never"] = "asked"
     retry: Listed[Seconds] | None = None
+    breaker: Annotated[int, Field(ge=0, le=100_000)] = 10
 
     def spec(self, default_retry: tuple[int, ...]) -> ProviderSpec:
         """What the heart asks for."""
@@ -34,6 +36,7 @@ class ProviderSettings(Section):
             receipt_window_s=self.receipt_window,
             retry_s=default_retry if self.retry is None else self.retry,
             receipts=self.receipts,
+            breaker=self.breaker,
         )
 
 
@@ -63,3 +66,7 @@ class SmppProviderSettings(ProviderSettings):
     source_npi: Octet | None = None
     dest_ton: Octet = 1
     dest_npi: Octet = 1
+
+    def spec(self, default_retry: tuple[int, ...]) -> ProviderSpec:
+        """What the heart asks for."""
+        return replace(super().spec(default_retry), id_mode=self.id_mode)

@@ -114,6 +114,8 @@ def _parse(file: Path, shown: str) -> dict[str, Any]:
         reason = "is not UTF-8 text"
     except tomllib.TOMLDecodeError as error:
         reason = f"is not valid TOML: {error}"
+    except RecursionError:
+        reason = "is nested too deeply"
     raise SettingsError([Problem(shown, "", reason)])
 
 

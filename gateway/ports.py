@@ -171,7 +171,10 @@ class MessageStore(Protocol):
     async def by_provider_message_id(
         self, provider_id: int, ids: Sequence[str]
     ) -> list[StoredMessage]:
-        """Rows (not final, or UNKNOWN) whose own or whose parts' provider id is one of `ids`."""
+        """Rows (not final, or UNKNOWN) with one of `ids`, their own or a part's.
+
+        Case and leading zeros do not count.
+        """
 
     async def owed_notifications(
         self, credential_id: int, after_key: int, limit: int
@@ -281,6 +284,9 @@ class Provider(Protocol):
 
     def room(self) -> int:
         """Parts it can take now (free window over all links); 0 when nothing is connected."""
+
+    def capacity(self) -> int:
+        """Parts it could take with nothing outstanding: the window over the links that stand."""
 
     def submit(self, message: Message, part: int) -> None:
         """Sends part `part` (0 for a single one); exactly one `ProviderSink.settled` follows.

@@ -42,12 +42,14 @@ COMMANDS = (
     Command("explain", "postern.commands.explain", "dry run: route, price, parts and provider"),
     Command("status", "postern.commands.status", "the daemon, its listeners and connections"),
     Command("account", "postern.commands.account", "list, topup, statement"),
+    Command("ledger", "postern.commands.ledger", "verify"),
     Command("token", "postern.commands.token", "create, list, revoke"),
     Command("sender", "postern.commands.sender", "list, approve, reject"),
-    Command("message", "postern.commands.message", "show"),
+    Command("message", "postern.commands.message", "show, cancel"),
     Command("provider", "postern.commands.provider", "list, pause, resume"),
     Command("simulate", "postern.simulator.commands", "run a simulated carrier: smsc, http", True),
     Command("bench", "benchmarks.command", "measure CPU per message, throughput and latency"),
+    Command("soak", "benchmarks.soak.command", "mixed traffic with kills and faults, judged"),
     Command("version", "postern.commands.version", "print the version"),
 )
 

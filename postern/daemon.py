@@ -1,9 +1,8 @@
 """The composition root: opens the store, joins heart and doors, runs until told to stop.
 
 Order of the start: store -> heart -> accounts, prices -> operator's room -> providers, routes ->
-customers' doors -> recovery of what was queued.  Stopping goes the other way in two stages: no new
-work, then everything that was accepted is committed and answered, what is on its way to providers
-gets its answer or the deadline.
+customers' doors -> recovery of what was queued.  `shutdown` goes the other way.  A reload has two
+steps: everything that can fail, then the change itself in one turn of the loop.
 """
 
 import asyncio
@@ -14,7 +13,6 @@ import signal
 import ssl
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import random
@@ -25,19 +23,22 @@ import uvloop
 from admin_api.app import AdminServer
 from conf.fields import Address
 from conf.http_provider import HttpProviderSettings
-from conf.problems import SettingsError
+from conf.problems import Problem, SettingsError
 from conf.settings import Settings, load
-from gateway.domain.errors import GatewayError
+from gateway.domain.errors import ConfigurationError, GatewayError, StoreUnavailable
 from gateway.domain.message import CHANNEL_NAMES
 from gateway.domain.route import Route
+from gateway.flow.directory import DeclaredAccounts
 from gateway.runtime.clock import LoopClock
 from gateway.runtime.handover_log import HandoverLog
 from gateway.runtime.supervisor import Supervisor
 from gateway.store.store import Store
 from postern.heart import Heart, build_heart
 from postern.operations import LiveOperations
-from postern.south import USER_AGENT, South, template_spec
+from postern.shutdown import UNBIND_S, Doors, Leftover, Shutdown
+from postern.south import DeclaredProviders, South
 from postern.webhook_subjects import Subjects
+from postern.wire_options import USER_AGENT, template_spec
 from protocols.exosend.server import ExoSendDoor
 from protocols.http.app import build_app
 from protocols.http.callbacks import callback_routes
@@ -58,12 +59,11 @@ log = logging.getLogger("postern.daemon")
 # Beside a writer thread the default of 5 ms makes the loop and the writer wait for each other.
 SWITCH_INTERVAL_S = 0.002
 GC_THRESHOLD = 50_000
-UNBIND_S = 1.0
 # Tables of the file that are read once, at the start.
 _FIXED = (
-    "trusted_proxies", "listen", "store", "smpp", "http", "queue", "log", "drain", "callbacks",
-    "secrets",
+    "trusted_proxies", "listen", "store", "smpp", "http", "queue", "log", "callbacks", "secrets",
 )  # fmt: skip
+_STOPPED_AT_ONCE = 1  # exit code
 
 
 @dataclass(slots=True)
@@ -83,13 +83,11 @@ class Daemon:
         self._started = settings  # as the listeners and the store know them
         self._stop_asked = asyncio.Event()
         self._reloading = asyncio.Lock()
+        self._reload_waits = False
         self._failure: BaseException | None = None
         self._supervisor = Supervisor(self._task_died)
         self._clock = LoopClock(asyncio.get_running_loop())
-        self._rest: HttpListener | None = None
-        self._webhooks: WebhookNotifier | None = None
-        self._admin: AdminServer | None = None
-        self._smpp: SmppServer | None = None
+        self._doors = Doors()
         self._handovers: HandoverLog | None = None
         self.listeners = Listeners()
         self.heart: Heart
@@ -118,21 +116,23 @@ class Daemon:
             )
             self.south = South(self.heart)
             await self.heart.directory.load()
-            await self._apply_accounts(settings)
+            self._adopt_accounts(
+                settings, await self.heart.directory.declare(settings.declared().accounts)
+            )
             await self._open_operator_room(settings)
             self._bind_rest(settings)
-            await self._start_south(settings)
+            self._adopt_providers(await self.south.declare(settings, self._callback_base()))
             await self._open_doors(settings)
         except BaseException:
-            await self._close_listeners()
+            await self._doors.close()
             await self._supervisor.stop()
             await store.close()
             if self._handovers is not None:
                 self._handovers.close(is_settled=False)
             raise
         await self._recover()
-        if self._admin is not None:
-            self._admin.listening = True
+        if self._doors.admin is not None:
+            self._doors.admin.listening = True
         log.info("daemon.ready", extra={"fields": {"pid": os.getpid()}})
 
     async def run(self) -> None:
@@ -140,15 +140,29 @@ class Daemon:
 
         Raises:
             RuntimeError: a service of the daemon died.
+            StoreUnavailable: the store took no writes to the end; says what that means.
         """
         await self._stop_asked.wait()
-        await self.stop()
+        leftover = await self.stop()
+        if leftover is not None:
+            log.error("daemon.stopped_unwritten", extra={"fields": {"left": str(leftover)}})
+            if leftover.is_stuck:
+                os._exit(_STOPPED_AT_ONCE)  # a thread that hangs would keep the process
+            raise StoreUnavailable(f"stopped, but {leftover}")
+        log.info("daemon.stopped")
         if self._failure is not None:
             raise RuntimeError("a service died; see the log") from self._failure
 
     def ask_to_stop(self) -> None:
-        """From a signal handler."""
+        """Begins to stop, unless that has begun."""
         self._stop_asked.set()
+
+    def stop_signalled(self) -> None:
+        """SIGTERM or SIGINT; a second one ends the process at once, as `kill -9` would."""
+        if self._stop_asked.is_set():
+            log.critical("daemon.stopped_at_once")
+            os._exit(_STOPPED_AT_ONCE)
+        self.ask_to_stop()
 
     def _task_died(self, name: str, error: BaseException) -> None:
         if self._failure is None:
@@ -171,19 +185,17 @@ class Daemon:
 
     # -- declared objects ------------------------------------------------------------------------
 
-    async def _apply_accounts(self, settings: Settings) -> None:
+    def _adopt_accounts(self, settings: Settings, declared: DeclaredAccounts) -> None:
         for warning in settings.warnings:
             log.warning("settings.warning", extra={"fields": {"problem": str(warning)}})
         heart = self.heart
-        declared = settings.declared()
-        await heart.directory.apply(declared.accounts)
+        heart.directory.adopt(declared)
         heart.fates.webhook_urls = heart.directory.webhook_urls
-        heart.switchboard.set_rates(declared.rates)
+        heart.switchboard.set_rates(settings.declared().rates)
 
-    async def _start_south(self, settings: Settings) -> None:
+    def _adopt_providers(self, declared: DeclaredProviders) -> None:
         heart = self.heart
-        await self.south.apply(settings, self._callback_base(settings))
-        await self.south.restore_pauses()
+        self.south.adopt(declared)
         ids = {lane.name: lane.id for lane in heart.dispatcher.lanes.values()}
         heart.switchboard.set_routes(
             Route(
@@ -194,33 +206,51 @@ class Daemon:
                 None if spec.account is None else heart.directory.by_name[spec.account].id,
                 spec.sender,
             )
-            for spec in settings.declared().routes
+            for spec in declared.settings.declared().routes
         )
         heart.dispatcher.wake_all()
 
+    def ask_to_reload(self) -> None:
+        """SIGHUP.  What is asked while a reload waits for its turn is answered by that one."""
+        if not self._reload_waits:
+            self._reload_waits = True
+            self.heart.supervisor.spawn(self.reload(), name="reload")
+
     async def reload(self) -> None:
-        """Applies the file again (SIGHUP); a file with mistakes changes nothing."""
-        async with self._reloading:  # a second signal waits: declarations must not interleave
+        """Applies the file again; a mistake in it, or a store that is away, changes nothing."""
+        async with self._reloading:
+            self._reload_waits = False
             try:
-                settings = load(self._settings.file, check_template=check_template)
-                await self._apply_accounts(settings)
-                await self._start_south(settings)
+                self._require_running()
+                settings = settings_of(self._settings.file)
+                providers = await self.south.declare(settings, self._callback_base())
+                accounts = await self.heart.directory.declare(settings.declared().accounts)
+                self._require_running()
             except SettingsError as error:
                 for problem in error.problems:
-                    _reload_refused(str(problem))
+                    _reload_refused(problem)
                 return
             except GatewayError as error:
-                _reload_refused(str(error))
+                _reload_refused(Problem(str(self._settings.file), "", str(error)))
                 return
-            if self.heart.message_log is not None:
-                self.heart.message_log.reopen()
-            needs_restart = [
-                name for name in _FIXED if getattr(settings, name) != getattr(self._started, name)
-            ]
-            self._settings = settings
-            log.info("reload.applied")
-            if needs_restart:
-                log.warning("reload.needs_restart", extra={"fields": {"tables": needs_restart}})
+            self._adopt_accounts(settings, accounts)
+            self._adopt_providers(providers)
+            self._reloaded(settings)
+
+    def _require_running(self) -> None:
+        if self._stop_asked.is_set():
+            raise ConfigurationError("the gateway is stopping: it reads the file when it starts")
+
+    def _reloaded(self, settings: Settings) -> None:
+        if self.heart.message_log is not None:
+            self.heart.message_log.reopen()
+        needs_restart = [
+            name for name in _FIXED if _fixed(settings, name) != _fixed(self._started, name)
+        ]
+        self._settings = settings
+        log.info("reload.applied")
+        if needs_restart:
+            log.warning("reload.needs_restart", extra={"fields": {"tables": needs_restart}})
 
     # -- doors -----------------------------------------------------------------------------------
 
@@ -229,30 +259,30 @@ class Daemon:
         if listen.admin is None and listen.control is None:
             return
         operations = LiveOperations(heart, self._smpp_connections, self._addresses)
-        self._admin = AdminServer(
+        admin = self._doors.admin = AdminServer(
             operations=operations, counters=heart.counters, control_path=listen.control
         )
-        await self._admin.start(listen.admin)
+        await admin.start(listen.admin)
         if listen.admin is not None:
-            self.listeners.admin = Address(listen.admin.host, self._admin.port)
+            self.listeners.admin = Address(listen.admin.host, admin.port)
 
     def _bind_rest(self, settings: Settings) -> None:
         """Takes the REST address, which providers' callback URLs need; serves nobody yet."""
         address = settings.listen.http
         if address is not None:
-            self._rest = self._rest_listener(settings, address)
-            self._rest.bind()
-            self.listeners.http = Address(address.host, self._rest.port)
+            rest = self._doors.rest = self._rest_listener(settings, address)
+            rest.bind()
+            self.listeners.http = Address(address.host, rest.port)
 
     async def _open_doors(self, settings: Settings) -> None:
         """Serves customers: everything a message needs stands by now."""
         address = settings.listen.smpp
         if address is not None:
-            self._smpp = self._smpp_server(settings)
-            await self._smpp.start(*address)
-            self.listeners.smpp = Address(address.host, self._smpp.port)
-        if self._rest is not None:
-            await self._rest.start()
+            smpp = self._doors.smpp = self._smpp_server(settings)
+            await smpp.start(*address)
+            self.listeners.smpp = Address(address.host, smpp.port)
+        if self._doors.rest is not None:
+            await self._doors.rest.start()
         self._start_webhooks(settings)
 
     def _smpp_server(self, settings: Settings) -> SmppServer:
@@ -283,7 +313,7 @@ class Daemon:
         return server
 
     def _smpp_connections(self) -> list[dict[str, object]]:
-        return [] if self._smpp is None else self._smpp.connections()
+        return [] if self._doors.smpp is None else self._doors.smpp.connections()
 
     def _addresses(self) -> dict[str, str]:
         """Where each door listens, for the operator; those that do not are left out."""
@@ -309,6 +339,7 @@ class Daemon:
             [door],
             callback_routes(self.south.callback_targets),
             client_max_size=settings.http.max_body_octets,
+            is_stopping=self._stop_asked.is_set,
         )
         tls = None
         if settings.listen.tls is not None:
@@ -335,10 +366,11 @@ class Daemon:
             random,
         )
         heart.fates.wake_webhooks = lambda _token, _stored: notifier.wake()
-        self._webhooks = notifier
+        self._doors.webhooks = notifier
         heart.supervisor.spawn(notifier.run(), name="webhooks")
 
-    def _callback_base(self, settings: Settings) -> str:
+    def _callback_base(self) -> str:
+        settings = self._started
         if settings.http.public_url:
             return settings.http.public_url.rstrip("/")
         if self.listeners.http is None:
@@ -362,56 +394,25 @@ class Daemon:
 
     # -- stop ------------------------------------------------------------------------------------
 
-    async def stop(self) -> None:
-        """Two stages: stop accepting, drain to the deadline, then end."""
-        heart = self.heart
-        end = self._clock.monotonic() + self._settings.drain.deadline_s
+    async def stop(self) -> Leftover | None:
+        """Stops accepting, drains to the deadline, ends; what could not be finished, or None."""
         log.info("daemon.stopping")
-        heart.admission.stopping = True
-        if self._admin is not None:
-            self._admin.listening = False
-        if self._smpp is not None:
-            self._smpp.stop_listening()
-        await self._within(end, self._journal_idle)
-        heart.dispatcher.stopping = True
-        left_s = max(0.2, end - self._clock.monotonic() - UNBIND_S)
-        await self.south.stop(left_s)
-        await self._within(end, self._journal_idle)
-        await self._close_listeners()
-        await self._within(end + UNBIND_S, self._journal_idle)
-        await self._supervisor.stop()
-        heart.switchboard.close()
-        if heart.message_log is not None:
-            heart.message_log.close()
-        await heart.store.close()
+        shutdown = Shutdown(self.heart, self.south, self._doors)
+        leftover = await shutdown.run(self._settings.drain.deadline_s)
         if self._handovers is not None:
-            self._handovers.close(is_settled=heart.journal.is_idle)
-        log.info("daemon.stopped")
-
-    async def _close_listeners(self) -> None:
-        """All at the same time: each waits for peers that may not answer, up to `UNBIND_S`."""
-        closing = []
-        if self._rest is not None:
-            closing.append(self._rest.stop())
-        if self._smpp is not None:
-            closing.append(self._smpp.stop(UNBIND_S))
-        if self._admin is not None:
-            closing.append(self._admin.stop())
-        await asyncio.gather(*closing)
-
-    async def _within(self, end: float, wait: Callable[[], Awaitable[None]]) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(0.05, end - self._clock.monotonic())):
-                await wait()
-
-    async def _journal_idle(self) -> None:
-        idle = asyncio.Event()
-        self.heart.journal.when_idle(idle.set)
-        await idle.wait()
+            self._handovers.close(is_settled=leftover is None)
+        return leftover
 
 
-def _reload_refused(reason: str) -> None:
-    log.error("reload.refused", extra={"fields": {"reason": reason}})
+def _fixed(settings: Settings, name: str) -> object:
+    """The table `name` without what a reload does change."""
+    if name == "queue":
+        return settings.queue.model_copy(update={"retry": ()})
+    return getattr(settings, name)
+
+
+def _reload_refused(problem: Problem) -> None:
+    log.error("reload.refused", extra={"fields": problem._asdict()})
 
 
 def check_template(item: HttpProviderSettings) -> list[tuple[str, str]]:
@@ -431,13 +432,11 @@ async def run_daemon(
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(daemon.callback_failed)
     for stop_signal in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(stop_signal, daemon.ask_to_stop)
+        loop.add_signal_handler(stop_signal, daemon.stop_signalled)
     # By default SIGHUP kills; while the file is being applied there is nothing to reload.
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
     await daemon.start()
-    loop.add_signal_handler(
-        signal.SIGHUP, lambda: daemon.heart.supervisor.spawn(daemon.reload(), name="reload")
-    )
+    loop.add_signal_handler(signal.SIGHUP, daemon.ask_to_reload)
     # Everything built so far lives as long as the process: the collector need not look at it.
     gc.collect()
     gc.freeze()

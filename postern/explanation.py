@@ -25,16 +25,18 @@ _GSM = frozenset(GSM_BASIC.replace("\x1b", "")) | frozenset(GSM_EXTENSION)
 class ProviderView:
     """A provider as the explanation sees it.
 
-    `state`: up, down, paused, not declared, or not known (no daemon was asked).
+    `state`: up, down, paused, circuit open, circuit half-open, not declared, or not known (no
+    daemon was asked).  `reason` says why, where that is known.
     """
 
     name: str
     state: str
+    reason: str = ""
 
     @property
     def may_send(self) -> bool:
         """Whether it would get the message; one that is not known has the benefit of the doubt."""
-        return self.state in ("up", "not known")
+        return self.state in ("up", "circuit half-open", "not known")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +239,8 @@ class Explanation:
             total = sum(weight for view, weight in views if view.may_send)
             for view, weight in views:
                 if not view.may_send:
-                    verdict, share = view.state, 0.0
+                    verdict = f"{view.state}: {view.reason}" if view.reason else view.state
+                    share = 0.0
                 elif not is_open:
                     verdict, share = "an earlier tier can send", 0.0
                 elif weight == total:

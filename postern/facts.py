@@ -14,9 +14,11 @@ from gateway.domain.fate import WORDS
 from gateway.domain.identity import CredentialKind, Origin, StoredCredential, StoredSender
 from gateway.domain.keys import KEY_LIMIT, PublicIds, key_time_ms
 from gateway.domain.lifecycle import MessageState, MoneyState, Notified, is_final
+from gateway.domain.message import Message
 from gateway.domain.money import format_amount
 from gateway.domain.sms_text import Alphabet
 from gateway.flow.lane import Lane
+from gateway.policy.breaker import Circuit
 
 _ORIGINS = {Origin.FILE: "file", Origin.STORE: "command"}
 _NOTIFIED = {
@@ -51,6 +53,7 @@ def account_facts(account: Account) -> Facts:
         "available": format_amount(account.available_micros),
         "limit": format_amount(account.limit_micros),
         "charge": account.charge_at.name.lower(),
+        "refund": account.refund.name.lower(),
         "senders": sorted(account.senders),
     }
 
@@ -88,17 +91,28 @@ def sender_facts(row: StoredSender, account: Account) -> Facts:
 
 
 def lane_state(lane: Lane) -> str:
-    """One word: up, down, paused or ended."""
+    """Up, down, paused, ended, or what its circuit says when that is not closed."""
     if not lane.enabled:
         return "ended"
     if lane.paused:
         return "paused"
-    return "up" if lane.wire.is_up() else "down"
+    if not lane.wire.is_up():
+        return "down"
+    return _CIRCUITS[lane.breaker.circuit]
 
 
-def awaiting_receipts(lane: Lane) -> int:
-    """Receipts awaited in memory; ids kept only to recognise repeats do not count."""
-    return len(list(filter(None, lane.awaiting.values())))  # the quickest way: there may be 400,000
+def lane_reason(lane: Lane) -> str:
+    """Why it is not up, as far as that is known; empty when it is."""
+    if lane.breaker.circuit is not Circuit.CLOSED:
+        return f"{lane.breaker.failures} failures in a row, the last: {lane.breaker.reason}"
+    return "" if lane.wire.is_up() else str(lane.wire.describe().get("last_error", ""))
+
+
+_CIRCUITS = {
+    Circuit.CLOSED: "up",
+    Circuit.OPEN: "circuit open",
+    Circuit.HALF_OPEN: "circuit half-open",
+}
 
 
 def lane_facts(lane: Lane) -> Facts:
@@ -109,10 +123,13 @@ def lane_facts(lane: Lane) -> Facts:
         "state": lane_state(lane),
         "paused": lane.paused,
         "queued": lane.queue.size,
-        "awaiting_receipts": awaiting_receipts(lane),
+        "awaiting_receipts": len(lane.awaiting),
         "rate_per_s": spec.rate_per_s,
         "current_rate_per_s": round(lane.pace.current, 3),
         "slowed": lane.pace.is_slowed,
+        "window_limit": None if lane.window.limit is None else int(lane.window.limit),
+        "failures": lane.breaker.failures,
+        "failure": lane.breaker.reason,
         "unknown": spec.unknown,
         "receipts": spec.receipts,
         "receipt_window_s": spec.receipt_window_s,
@@ -191,6 +208,18 @@ def message_facts(row: StoredMessage, events: Sequence[MessageEvent], names: Nam
             for part in row.parts
         ]
     return facts
+
+
+def cancelled_facts(message: Message) -> Facts:
+    """A message that was cancelled, and what became of its price."""
+    return {
+        "id": f"{message.key:016x}",
+        "account": message.account.name,
+        "state": WORDS[message.state].word,
+        "price": format_amount(message.charge_micros),
+        "currency": message.account.currency,
+        "money": message.money.name.lower(),
+    }
 
 
 def _timeline(

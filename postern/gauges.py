@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from admin_api.operations import Gauges, ProviderGauges
 from gateway.flow.lane import Lane
-from postern.facts import awaiting_receipts
+from gateway.policy.breaker import Circuit
 from postern.heart import Heart
 
 
@@ -27,6 +27,7 @@ def live_gauges(
         available_micros=available,
         journal_pending=heart.journal.pending,
         store_available=heart.journal.available,
+        store_trouble=heart.journal.trouble,
         message_log_lost=0 if heart.message_log is None else heart.message_log.lost,
         uptime_s=uptime_s,
     )
@@ -45,10 +46,13 @@ def _provider_gauges(lane: Lane) -> ProviderGauges:
         name=lane.name,
         queued=lane.queue.size,
         outstanding=outstanding,
-        awaiting_receipts=awaiting_receipts(lane),
+        awaiting_receipts=len(lane.awaiting),
         links_up=links_up,
         is_up=lane.wire.is_up(),
         is_paused=lane.paused,
+        is_circuit_open=lane.breaker.circuit is not Circuit.CLOSED,
+        rate_limit=lane.pace.current,
+        window_limit=lane.window.limit or 0,
     )
 
 

@@ -15,9 +15,11 @@ from gateway.flow.backlog import Backlogs
 from gateway.flow.directory import AccountDirectory
 from gateway.flow.dispatcher import Dispatcher
 from gateway.flow.fates import Fates
+from gateway.flow.health import Health
 from gateway.flow.journal import Journal
 from gateway.flow.maintenance import Maintenance, ReceiptWindows
 from gateway.flow.notifications import Notifications
+from gateway.flow.outcomes import Outcomes
 from gateway.flow.passwords import Passwords
 from gateway.flow.queries import Queries
 from gateway.flow.receipts import Receipts
@@ -52,6 +54,7 @@ class Heart:
     fates: Fates
     backlogs: Backlogs
     dispatcher: Dispatcher
+    outcomes: Outcomes
     receipts: Receipts
     notifications: Notifications
     admission: Admission
@@ -110,7 +113,12 @@ async def build_heart(
         most_in_memory=queue.max_ready,
         most_overall=queue.max_in_memory,
     )
-    dispatcher = Dispatcher(journal, fates, backlogs, switchboard, clock, counters, random.random)
+    dispatcher = Dispatcher(journal, fates, backlogs, switchboard, clock, random.random)
+    backlogs.stranded_providers = dispatcher.stranded_providers
+    backlogs.is_any_open = dispatcher.is_any_open
+    health = Health(dispatcher, clock, counters)
+    outcomes = Outcomes(dispatcher, health, journal, fates, backlogs, clock, counters)
+    dispatcher.on_nothing_left = outcomes.nothing_left
     known: dict[str, Any] = {
         "spawn": supervisor.spawn,
         "accounts": directory.accounts,
@@ -151,7 +159,7 @@ async def build_heart(
     journal.on_credit_conflict = lambda account_ids, done: supervisor.spawn(
         reread_balances(account_ids, done), name="reread-balances"
     )
-    dispatcher.take_parked = receipts.take_parked
+    outcomes.take_parked = receipts.take_parked
     if handovers is not None:
         dispatcher.note_handover = handovers.note
     fates.offer_notification = notifications.offer
@@ -169,6 +177,7 @@ async def build_heart(
         fates=fates,
         backlogs=backlogs,
         dispatcher=dispatcher,
+        outcomes=outcomes,
         receipts=receipts,
         notifications=notifications,
         admission=admission,

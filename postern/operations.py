@@ -12,8 +12,11 @@ from admin_api.operations import Facts, Gauges, OperationRefusedError
 from conf.accounts import MAX_SENDER_OCTETS
 from gateway.domain.account import Account
 from gateway.domain.errors import CreditConflict, StoreRejected
+from gateway.domain.fate import WORDS
 from gateway.domain.identity import CredentialKind, Origin, SenderState, StoredCredential
+from gateway.domain.message import Message
 from gateway.domain.money import format_amount, parse_amount
+from gateway.flow.cancellation import Cancellation, CancelVerdict
 from gateway.flow.lane import Lane
 from gateway.policy.numbering import NumberPlan
 from postern import __version__
@@ -21,8 +24,10 @@ from postern.explanation import Explanation, ProviderView, Rulebook
 from postern.facts import (
     Names,
     account_facts,
+    cancelled_facts,
     iso,
     lane_facts,
+    lane_reason,
     lane_state,
     message_facts,
     message_keys,
@@ -53,8 +58,16 @@ class LiveOperations:
         self._smpp_connections = smpp_connections
         self._addresses = addresses
         self._numbers = NumberPlan()
+        self._cancellation = Cancellation(
+            heart.store.messages,
+            heart.journal,
+            heart.dispatcher,
+            heart.backlogs,
+            accounts=heart.directory.accounts,
+            credentials=heart.directory.credentials,
+        )
         self._started = heart.clock.monotonic()
-        self._probe = StoreProbe(heart.store, heart.clock, heart.supervisor)
+        self._probe = StoreProbe(heart.journal, heart.clock, heart.supervisor)
 
     # -- state -----------------------------------------------------------------------------------
 
@@ -98,11 +111,12 @@ class LiveOperations:
             raise OperationRefusedError(f"amount: {error}") from None
         if not micros:
             raise OperationRefusedError("amount: 0 moves nothing")
-        if micros > 0:
-            await self._move(found, micros, note)
-            found.balance_micros += micros
-        else:
-            await self._take(found, micros, note)
+        async with self._heart.directory.balance_lock:
+            if micros > 0:
+                await self._move(found, micros, note)
+                found.balance_micros += micros
+            else:
+                await self._take(found, micros, note)
         return {"amount": format_amount(micros), "note": note, **account_facts(found)}
 
     async def _take(self, account: Account, micros: int, note: str) -> None:
@@ -247,16 +261,42 @@ class LiveOperations:
     async def message(self, message_id: str) -> Facts:
         """One message and its timeline."""
         heart = self._heart
-        keys = message_keys(message_id, heart.public_ids)
+        for key in self._keys(message_id):
+            row = await heart.store.messages.message(key)
+            if row is not None:
+                return message_facts(row, await heart.store.messages.events(key), self._names())
+        raise _no_message(message_id)
+
+    async def cancel(self, message_id: str) -> Facts:
+        """Money and notification follow as for every other end."""
+        for key in self._keys(message_id):
+            cancelled = await self._cancellation.cancel(key)
+            if cancelled is None:
+                continue
+            if cancelled.verdict != CancelVerdict.CANCELLED:
+                raise OperationRefusedError(f"message {message_id} {self._why_not(*cancelled)}")
+            return cancelled_facts(cancelled.message)
+        raise _no_message(message_id)
+
+    def _why_not(self, verdict: CancelVerdict, message: Message) -> str:
+        provider = self._heart.fates.provider_names.get(message.provider_id, "") or "a provider"
+        match verdict:
+            case CancelVerdict.HAS_ENDED:
+                word = WORDS[message.state].word
+                return f"has ended: it was {word} at {iso(message.final_at_ms)}"
+            case CancelVerdict.HAS_LEFT:
+                return f"has left: {provider} took it at {iso(message.sent_at_ms)}"
+            case CancelVerdict.PART_HAS_LEFT:
+                return f"has left in part: {provider} took some of it, the rest must follow"
+        return f"is being sent: {provider} has it and has not answered yet"
+
+    def _keys(self, message_id: str) -> list[int]:
+        keys = message_keys(message_id, self._heart.public_ids)
         if not keys:
             raise OperationRefusedError(
                 f"{message_id!r} is no message id: give 16 hex digits, a decimal number or a UUID"
             )
-        for key in keys:
-            row = await heart.store.messages.message(key)
-            if row is not None:
-                return message_facts(row, await heart.store.messages.events(key), self._names())
-        raise OperationRefusedError(f"there is no message {message_id}: it may have been purged")
+        return keys
 
     def _names(self) -> Names:
         directory = self._heart.directory
@@ -310,7 +350,7 @@ class LiveOperations:
         lane = self._heart.dispatcher.lanes.get(provider_id)
         if lane is None:
             return ProviderView(name=f"provider {provider_id}", state="ended")
-        return ProviderView(name=lane.name, state=lane_state(lane))
+        return ProviderView(name=lane.name, state=lane_state(lane), reason=lane_reason(lane))
 
     # -- names -----------------------------------------------------------------------------------
 
@@ -357,6 +397,10 @@ def _not_enough(account: Account) -> OperationRefusedError:
         f"account {account.name} has {format_amount(account.available_micros)} {account.currency} "
         f"available and a limit of {format_amount(account.limit_micros)}: take less"
     )
+
+
+def _no_message(message_id: str) -> OperationRefusedError:
+    return OperationRefusedError(f"there is no message {message_id}: it may have been purged")
 
 
 def _those_that_exist(what: str, names: Iterable[str]) -> str:

@@ -1,115 +1,192 @@
-"""Builds providers from their settings and keeps them as declared: start, change, pause, end."""
+"""Builds providers from their settings and keeps them as declared: start, change, end."""
 
 import logging
-from collections.abc import Mapping
 from dataclasses import replace
 from random import random
+from typing import NamedTuple
 
 from conf.http_provider import HttpProviderSettings
 from conf.providers import ProviderSettings, SmppProviderSettings
 from conf.settings import Settings
 from gateway.domain.declared import ProviderSpec
+from gateway.domain.errors import ConfigurationError
+from gateway.domain.identity import StoredProvider
 from gateway.flow.lane import Lane
 from gateway.flow.provider_sink import LaneSink
+from gateway.policy.adaptive_window import AdaptiveWindow
+from gateway.policy.breaker import Breaker
 from gateway.policy.pace import Pace
 from gateway.policy.receipt_policy import NEVER
 from gateway.ports import Provider
-from postern import __version__
 from postern.heart import Heart
-from protocols.http.callbacks import CallbackTarget, callback_path
-from protocols.http.provider import HttpProvider, HttpProviderOptions
-from protocols.http.template import HttpTemplate, TemplateSpec
-from protocols.http.template_answer import ErrorSpec, IdSpec, SuccessSpec
-from protocols.http.template_receipt import ReceiptAnswer, ReceiptSpec
-from protocols.smpp.provider import SmppProvider, SmppProviderOptions
-from protocols.smpp.session import Timers
+from postern.wire_options import (
+    answer_timeout_s,
+    callback_url,
+    http_options,
+    sends_whole_texts,
+    smpp_options,
+    template_spec,
+)
+from protocols.http.callbacks import CallbackTarget
+from protocols.http.provider import HttpProvider, check_callback_url
+from protocols.http.template import HttpTemplate
+from protocols.smpp.provider import SmppProvider
 
 log = logging.getLogger("postern.south")
 
-USER_AGENT = f"Postern/{__version__}"
+
+class DeclaredProviders(NamedTuple):
+    """A declaration that is in the store: `rows` by name, providers of the past included."""
+
+    settings: Settings
+    rows: dict[str, StoredProvider]
+    callback_base: str
 
 
 class South:
     """The providers of one daemon.
 
-    `callback_targets` is read by the HTTP application at each request: a provider that is added by
-    a reload is reachable at once.
+    A declaration has two steps: `declare` writes to the store and may fail, `adopt` changes what
+    runs and cannot.  `callback_targets` is read by the HTTP application at each request: a provider
+    that is added by a reload is reachable at once.
     """
 
     def __init__(self, heart: Heart) -> None:
         self._heart = heart
         self._settings: dict[int, ProviderSettings] = {}
+        self._ending: list[tuple[Lane, Provider]] = []  # taken out, and still draining
         self.callback_targets: dict[str, CallbackTarget] = {}
 
-    async def apply(self, settings: Settings, callback_base: str) -> None:
-        """Makes the declared providers and only those run.
+    async def declare(self, settings: Settings, callback_base: str) -> DeclaredProviders:
+        """Writes the declared providers to the store; what runs stays as it is.
 
-        A provider whose settings changed is started anew; its queue and what it owes receipts for
-        stay with its lane.
+        Raises:
+            ConfigurationError: what runs cannot become what is declared.
+            StoreUnavailable: the store is away; the next declaration repairs what it has half.
         """
-        heart = self._heart
-        lanes = heart.dispatcher.lanes
-        declared: set[int] = set()
-        specs = {spec.name: spec for spec in settings.declared().providers}
         for item in settings.providers:
-            provider_id = await heart.store.providers.declare(item.name)
-            declared.add(provider_id)
-            heart.fates.provider_names[provider_id] = item.name
+            self._check(item, callback_base)
+        providers = self._heart.store.providers
+        for item in settings.providers:
+            await providers.declare(item.name)
+        await providers.disable_undeclared([item.name for item in settings.providers])
+        rows = {row.name: row for row in await providers.load()}
+        return DeclaredProviders(settings, rows, callback_base)
+
+    def adopt(self, declared: DeclaredProviders) -> None:
+        """Makes the declared providers and only those run, all in one turn of the loop.
+
+        What changed is changed where it runs: the queue, the binds and the receipts that are owed
+        stay.
+        """
+        heart, settings = self._heart, declared.settings
+        for row in declared.rows.values():
+            heart.fates.provider_names[row.id] = row.name
+        specs = {spec.name: spec for spec in settings.declared().providers}
+        kept: set[int] = set()
+        for item in settings.providers:
             spec = specs[item.name]
             if isinstance(item, HttpProviderSettings) and item.receipt is None:
                 spec = replace(spec, receipts=NEVER)
-            if self._settings.get(provider_id) != item:
-                await self._start(provider_id, item, spec, callback_base)
-                self._settings[provider_id] = item
-            else:
-                lanes[provider_id].spec = spec
-        await heart.store.providers.disable_undeclared([item.name for item in settings.providers])
-        for provider_id in set(lanes) - declared:
-            await self._end(lanes[provider_id])
-
-    async def restore_pauses(self) -> None:
-        """After a start: what the operator had paused stays paused."""
-        for row in await self._heart.store.providers.load():
-            self._heart.fates.provider_names.setdefault(row.id, row.name)
-            lane = self._heart.dispatcher.lanes.get(row.id)
-            if lane is not None:
-                lane.paused = row.paused
+            row = declared.rows[item.name]
+            self._adopt_one(row, item, spec, declared.callback_base)
+            kept.add(row.id)
+        for gone in set(heart.dispatcher.lanes) - kept:
+            self._end(heart.dispatcher.lanes[gone])
 
     async def stop(self, deadline_s: float) -> None:
         """Drains and closes every provider, all at the same time."""
         spawn = self._heart.supervisor.spawn
+        wires = [(lane, lane.wire) for lane in self._heart.dispatcher.lanes.values()]
         tasks = [
-            spawn(lane.wire.stop(deadline_s), name=f"stop-{lane.name}")
-            for lane in self._heart.dispatcher.lanes.values()
+            spawn(wire.stop(deadline_s), name=f"stop-{lane.name}")
+            for lane, wire in (*wires, *self._ending)
         ]
         for task in tasks:
             await task
 
-    async def _start(
-        self, provider_id: int, item: ProviderSettings, spec: ProviderSpec, callback_base: str
-    ) -> None:
-        heart = self._heart
-        sink = LaneSink(heart.dispatcher, heart.receipts)
-        wire = self._wire(item, sink, callback_base)
-        lane = heart.dispatcher.lanes.get(provider_id)
-        if lane is None:
-            lane = heart.dispatcher.lanes[provider_id] = Lane(provider_id, spec, wire)
-            sink.lane = lane
-        else:
-            before, lane.wire = lane.wire, wire
-            lane.spec, lane.pace, lane.enabled = spec, Pace(spec.rate_per_s), True
-            sink.lane = lane
-            heart.dispatcher.room_changed(lane)
-            heart.supervisor.spawn(before.stop(1.0), name=f"stop-{lane.name}")
-        await wire.start()
+    # -- one provider ----------------------------------------------------------------------------
 
-    async def _end(self, lane: Lane) -> None:
-        if lane.enabled:
-            lane.enabled = False
-            self._settings.pop(lane.id, None)
-            self.callback_targets.pop(lane.name, None)
-            self._heart.dispatcher.room_changed(lane)
-            self._heart.supervisor.spawn(lane.wire.stop(1.0), name=f"stop-{lane.name}")
+    def _check(self, item: ProviderSettings, callback_base: str) -> None:
+        """Before anything is written: what `adopt` could not make true.
+
+        Raises:
+            ConfigurationError: with what to do about it.
+        """
+        if isinstance(item, HttpProviderSettings):
+            try:
+                url = callback_url(item, callback_base)
+                check_callback_url(item.name, HttpTemplate(template_spec(item)), url)
+            except ValueError as error:
+                raise ConfigurationError(f"{error}: set [http] public_url") from None
+        for lane in self._heart.dispatcher.lanes.values():
+            before = self._settings.get(lane.id)
+            if lane.name == item.name and before is not None and type(before) is not type(item):
+                raise ConfigurationError(
+                    f"provider {item.name}: the wire of a provider that runs cannot change from "
+                    f"{before.wire} to {item.wire}: use another name, or restart"
+                )
+        for lane, wire in self._ending:
+            if lane.name == item.name and wire.whole_text != sends_whole_texts(item):
+                # Answers are judged by the wire of the lane.
+                raise ConfigurationError(
+                    f"provider {item.name} was taken out, sends long texts in another way now and "
+                    "still waits for answers: reload again when its binds have ended"
+                )
+
+    def _adopt_one(
+        self, row: StoredProvider, item: ProviderSettings, spec: ProviderSpec, callback_base: str
+    ) -> None:
+        lane = self._heart.dispatcher.lanes.get(row.id)
+        before = self._settings.get(row.id)
+        self._settings[row.id] = item
+        if lane is None or before is None:
+            self._open(row, item, spec, callback_base)
+            return
+        _adopt_spec(lane, spec)
+        if before != item:
+            if _has_other_wire(before, item):
+                _forget_strain(lane)
+            self._reconfigure(lane, item, callback_base)
+            log.info("provider.reconfigured", extra={"fields": {"provider": lane.name}})
+        self._heart.dispatcher.room_changed(lane)
+
+    def _open(
+        self, row: StoredProvider, item: ProviderSettings, spec: ProviderSpec, callback_base: str
+    ) -> None:
+        """A new one, or one that had been taken out: then its lane is what stayed."""
+        heart = self._heart
+        sink = LaneSink(heart.dispatcher, heart.outcomes, heart.receipts)
+        wire = self._wire(item, sink, callback_base)
+        lane = heart.dispatcher.lanes.get(row.id)
+        if lane is None:
+            lane = heart.dispatcher.lanes[row.id] = Lane(row.id, spec, wire)
+        else:
+            lane.wire = wire
+            _adopt_spec(lane, spec)
+            _forget_strain(lane)
+        sink.lane = lane
+        lane.enabled, lane.paused = True, row.paused
+        heart.supervisor.spawn(wire.start(), name=f"start-{lane.name}")
+
+    def _end(self, lane: Lane) -> None:
+        item = self._settings.pop(lane.id, None)
+        if item is None:
+            return  # it ended at an earlier reload
+        lane.enabled = False
+        self.callback_targets.pop(lane.name, None)
+        self._heart.dispatcher.room_changed(lane)
+        ending = (lane, lane.wire)
+        self._ending.append(ending)
+        self._heart.supervisor.spawn(
+            self._drain(ending, answer_timeout_s(item)), name=f"end-{lane.name}"
+        )
+
+    async def _drain(self, ending: tuple[Lane, Provider], patience_s: float) -> None:
+        await ending[1].stop(patience_s)
+        self._ending.remove(ending)
+
+    # -- wires -----------------------------------------------------------------------------------
 
     def _wire(self, item: ProviderSettings, sink: LaneSink, callback_base: str) -> Provider:
         heart = self._heart
@@ -124,93 +201,52 @@ class South:
         if not isinstance(item, HttpProviderSettings):
             raise TypeError(f"provider {item.name}: no such wire {item.wire!r}")
         template = HttpTemplate(template_spec(item))
-        callback_url = ""
-        if item.receipt is not None:
-            self.callback_targets[item.name] = CallbackTarget(template, sink)
-            if callback_base:
-                path = callback_path(item.name, item.receipt.token.reveal())
-                callback_url = callback_base + path
-        options = HttpProviderOptions(
-            name=item.name,
-            user_agent=USER_AGENT,
-            window=item.window,
-            timeout_s=item.timeout_s,
-            callback_url=callback_url,
-        )
+        self._aim_callbacks(item, template, sink)
+        options = http_options(item, callback_base)
         return HttpProvider(options, template, sink, heart.clock, heart.supervisor, random)
 
+    def _reconfigure(self, lane: Lane, item: ProviderSettings, callback_base: str) -> None:
+        wire = lane.wire
+        if isinstance(wire, SmppProvider) and isinstance(item, SmppProviderSettings):
+            wire.reconfigure(smpp_options(item))
+        elif isinstance(wire, HttpProvider) and isinstance(item, HttpProviderSettings):
+            heart = self._heart
+            sink = LaneSink(heart.dispatcher, heart.outcomes, heart.receipts)
+            sink.lane = lane
+            template = HttpTemplate(template_spec(item))
+            self._aim_callbacks(item, template, sink)
+            wire.reconfigure(http_options(item, callback_base), template)
 
-def smpp_options(item: SmppProviderSettings) -> SmppProviderOptions:
-    """Settings of the file as the wire wants them."""
-    return SmppProviderOptions(
-        name=item.name,
-        host=item.host,
-        port=item.port,
-        system_id=item.system_id,
-        password=item.password.reveal(),
-        system_type=item.system_type,
-        binds=item.binds,
-        bind_mode=item.bind_mode,
-        window=item.window,
-        response_timeout_s=item.response_timeout_s,
-        timers=Timers(
-            enquire_link_s=item.enquire_link_s, inactivity_s=0, response_s=item.response_timeout_s
-        ),
-        charset=item.charset,
-        concatenation=item.concatenation,
-        id_mode=item.id_mode,
-        receipts=item.receipts,
-        source_ton=item.source_ton,
-        source_npi=item.source_npi,
-        dest_ton=item.dest_ton,
-        dest_npi=item.dest_npi,
-    )
+    def _aim_callbacks(
+        self, item: HttpProviderSettings, template: HttpTemplate, sink: LaneSink
+    ) -> None:
+        if item.receipt is not None:
+            self.callback_targets[item.name] = CallbackTarget(template, sink)
+        else:
+            self.callback_targets.pop(item.name, None)
 
 
-def template_spec(item: HttpProviderSettings) -> TemplateSpec:
-    """The block of the file as the template compiler wants it."""
-    receipt = None
-    if item.receipt is not None:
-        rule = item.receipt
-        states: Mapping[str, tuple[str | bool | int | float, ...]] = {
-            name: getattr(rule.states, name) for name in type(rule.states).model_fields
-        }
-        receipt = ReceiptSpec(
-            id=rule.id,
-            state=rule.state,
-            states=states,
-            token=rule.token.reveal(),
-            error=rule.error,
-            at=rule.at,
-            format=rule.format,
-            many=rule.many,
-            answer=ReceiptAnswer(status=rule.answer.status, body=rule.answer.body),
-        )
-    return TemplateSpec(
-        url=item.url,
-        method=item.method,
-        headers=item.headers,
-        query=item.query,
-        body=item.body,
-        fields=item.fields,
-        text=item.text,
-        secrets={name: secret.reveal() for name, secret in item.secrets.items()},
-        success=SuccessSpec(
-            status=item.success.status, path=item.success.path, equals=item.success.equals
-        ),
-        id=None
-        if item.id is None
-        else IdSpec(path=item.id.path, header=item.id.header, regex=item.id.regex),
-        errors=tuple(
-            ErrorSpec(
-                error_class=rule.error_class,
-                status=rule.status,
-                path=rule.path,
-                equals=rule.equals,
-                text=rule.text,
-            )
-            for rule in item.errors
-        ),
-        split=item.split,
-        receipt=receipt,
-    )
+def _adopt_spec(lane: Lane, spec: ProviderSpec) -> None:
+    """The heart's half of the settings; the pace goes on unless the rate is another one."""
+    if lane.spec.rate_per_s != spec.rate_per_s:
+        lane.pace = Pace(spec.rate_per_s)
+        if lane.pump_timer is not None:
+            lane.pump_timer.cancel()  # it waits for the pace of before
+            lane.pump_timer = None
+    lane.spec = spec
+
+
+def _forget_strain(lane: Lane) -> None:
+    """How the provider did under other settings says nothing about these."""
+    if lane.breaker_timer is not None:
+        lane.breaker_timer.cancel()
+        lane.breaker_timer = None
+    lane.breaker = Breaker(lane.spec.breaker)
+    lane.window = AdaptiveWindow()
+    lane.note_strain()
+
+
+def _has_other_wire(before: ProviderSettings, item: ProviderSettings) -> bool:
+    """Whether anything but the heart's half differs."""
+    heart = {name: getattr(before, name) for name in ProviderSettings.model_fields}
+    return item.model_copy(update=heart) != before

@@ -11,7 +11,7 @@ TIMEOUT_S = 2.0
 
 
 class WritableStore(Protocol):
-    """The one thing asked of the store."""
+    """The one thing asked of the journal, which makes a commit when none is under way."""
 
     async def writable(self) -> bool:
         """Whether a write reaches the disk now."""

@@ -16,6 +16,18 @@ class ChargeAt(IntEnum):
     DELIVERY = 2
 
 
+class RefundPolicy(IntEnum):
+    """Which charges are given back when a message ends badly.
+
+    A hold is no charge: what was only held is released under every policy, and an `unknown` end
+    keeps what was charged.
+    """
+
+    UNSENT = 0  # of messages that never left
+    UNDELIVERED = 1  # of those, and of messages that left and are known not to have arrived
+    NEVER = 2
+
+
 class NumberCheck(IntEnum):
     """How strictly recipients are checked."""
 
@@ -30,6 +42,9 @@ class Door(IntEnum):
     EXOSEND = 2
 
 
+# In metrics, by value: the hash of an enum member is a Python call, an index is not.
+DOOR_NAMES = ("", *(door.name.lower() for door in Door))
+
 ANY_SENDER = "*"
 
 
@@ -38,8 +53,8 @@ class Account:
 
     __slots__ = (
         "any_sender", "balance_micros", "charge_at", "currency", "default_sender", "enabled",
-        "held_micros", "id", "limit_micros", "name", "number_check", "rate_per_s", "region",
-        "requests_per_min", "senders", "throttle",
+        "held_micros", "id", "limit_micros", "name", "number_check", "rate_per_s", "refund",
+        "region", "requests_per_min", "senders", "throttle",
     )  # fmt: skip
 
     def __init__(self, id: int, name: str, currency: str = "EUR") -> None:
@@ -55,6 +70,7 @@ class Account:
         self.throttle: list[float] = [0.0, 0.0]  # tokens, time: gateway.policy.throttle
         self.number_check = NumberCheck.POSSIBLE
         self.charge_at = ChargeAt.ACCEPT
+        self.refund = RefundPolicy.UNSENT
         self.senders: set[str] = set()  # approved ones; they compare exactly
         self.any_sender = False
         self.default_sender = ""

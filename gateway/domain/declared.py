@@ -6,7 +6,7 @@ clear here and only here, in memory.
 
 from dataclasses import dataclass
 
-from gateway.domain.account import ChargeAt, NumberCheck
+from gateway.domain.account import ChargeAt, NumberCheck, RefundPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +54,7 @@ class AccountSpec:
     requests_per_min: int | None = None
     number_check: NumberCheck = NumberCheck.POSSIBLE
     charge_at: ChargeAt = ChargeAt.ACCEPT
+    refund: RefundPolicy = RefundPolicy.UNSENT
     senders: tuple[str, ...] = ()
     tokens: tuple[TokenSpec, ...] = ()
     smpp: tuple[SmppCredentialSpec, ...] = ()
@@ -66,7 +67,9 @@ class ProviderSpec:
 
     `unknown`: "resend" or "hold".  `receipt_window_s`: how long a receipt may take.  `retry_s`:
     waits between attempts; when they are used up the message fails.  `receipts`: "asked" (only when
-    the customer wants one), "always" or "never".
+    the customer wants one), "always" or "never".  `breaker`: failures in a row that take the
+    provider out for a while; 0 = never.  `id_mode`: how the wire reads the ids of receipts (see
+    `gateway.domain.provider_id`); empty = it has no such setting.
     """
 
     name: str
@@ -76,6 +79,8 @@ class ProviderSpec:
     receipt_window_s: int = 3 * 86_400
     retry_s: tuple[int, ...] = (5, 30, 120, 600, 1800, 3600)
     receipts: str = "asked"
+    breaker: int = 10
+    id_mode: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,7 +82,7 @@ class Message:
         "credential", "door", "door_note", "due_at_ms", "error", "expires_at_ms", "final_at_ms",
         "in_flight", "key", "money", "notified", "notify_when", "opaque", "part_count", "parts",
         "priority", "provider_id", "provider_message_id", "recipient", "route", "sender",
-        "sent_at_ms", "state", "stored_state", "text", "tried",
+        "sent_at_ms", "state", "stored_state", "stranded", "text", "tried",
     )  # fmt: skip
 
     def __init__(
@@ -139,6 +139,7 @@ class Message:
         self.in_flight = 0  # parts handed to a provider and not answered yet
         self.route: Route | None = None  # the Route chosen at admission; None = choose again
         self.tried: set[int] | None = None  # providers that refused it in this round
+        self.stranded = False  # waits for a route none of whose providers is open
 
     def split_parts(self) -> list[Part]:
         """The part rows of a long message, made on first use."""

@@ -19,16 +19,22 @@ class Sent:
 
 
 class Deferred:
-    """Not now.  `throttled` means the provider asks us to slow down: it costs no attempt."""
+    """Not now.
 
-    __slots__ = ("error", "throttled")
+    `throttled`: the provider asks us to slow down.  `unsent`: the link was gone before anything
+    left, so the provider has said nothing.  Neither costs an attempt.
+    """
 
-    def __init__(self, error: str, *, throttled: bool = False) -> None:
+    __slots__ = ("error", "throttled", "unsent")
+
+    def __init__(self, error: str, *, throttled: bool = False, unsent: bool = False) -> None:
         self.error = error
         self.throttled = throttled
+        self.unsent = unsent
 
     def __repr__(self) -> str:
-        return f"Deferred({self.error!r}, throttled={self.throttled})"
+        unsent = ", unsent=True" if self.unsent else ""
+        return f"Deferred({self.error!r}, throttled={self.throttled}{unsent})"
 
 
 class Refused:
@@ -48,15 +54,20 @@ class Refused:
 
 
 class Unknown:
-    """It left and no answer came: neither sent nor failed.  The provider's policy decides."""
+    """It left and no answer came: neither sent nor failed.  The provider's policy decides.
 
-    __slots__ = ("error",)
+    `silent`: the provider kept the link and did not answer in time; else the link was lost.
+    """
 
-    def __init__(self, error: str) -> None:
+    __slots__ = ("error", "silent")
+
+    def __init__(self, error: str, *, silent: bool = False) -> None:
         self.error = error
+        self.silent = silent
 
     def __repr__(self) -> str:
-        return f"Unknown({self.error!r})"
+        silent = ", silent=True" if self.silent else ""
+        return f"Unknown({self.error!r}{silent})"
 
 
 Outcome: TypeAlias = Sent | Deferred | Refused | Unknown

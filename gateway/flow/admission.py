@@ -9,7 +9,7 @@ group. A refused message costs nothing and leaves no trace but a counter.
 
 from collections.abc import Sequence
 
-from gateway.domain.account import ChargeAt, Credential, Door
+from gateway.domain.account import DOOR_NAMES, ChargeAt, Credential
 from gateway.domain.errors import Refusal, RefusalCode
 from gateway.domain.keys import EPOCH_MS, KEY_SHIFT, KeyMaker
 from gateway.domain.lifecycle import MoneyState
@@ -32,8 +32,6 @@ _OPAQUE = Alphabet.OPAQUE
 _GSM7 = Alphabet.GSM7
 _SMS = Channel.SMS
 
-# By value: the hash of an enum member is a Python call, an index is not.
-_DOOR_NAMES = ["", *(door.name.lower() for door in Door)]
 MOST_SCHEDULE_AHEAD_MS = 366 * 86_400_000
 _C = RefusalCode
 
@@ -67,14 +65,14 @@ class Admission:
         """One recipient as the customer wrote it.  A Refusal is final; else `answer` follows."""
         result = self._decide(submission, recipient)
         if type(result) is Refusal:
-            self._counters.refused[_DOOR_NAMES[submission.door], result.code] += 1
+            self._counters.refused[DOOR_NAMES[submission.door], result.code] += 1
         return result
 
     def submit_batch(self, submission: Submission, recipients: Sequence[str]) -> Batch | Refusal:
         """Many recipients, one content; bad recipients are left out, credit is all or nothing."""
         result = self._decide_batch(submission, recipients)
         if isinstance(result, Refusal):
-            self._counters.refused[_DOOR_NAMES[submission.door], result.code] += 1
+            self._counters.refused[DOOR_NAMES[submission.door], result.code] += 1
         return result
 
     # -- one -------------------------------------------------------------------------------------
@@ -100,7 +98,6 @@ class Admission:
         if refusal is not None:
             return refusal
         message = self._make(submission, digits, route, alphabet, parts, cost, None)
-        self._counters.accepted[_DOOR_NAMES[submission.door], credential.account.name] += 1
         self._journal.accept(submission, message)
         return message
 
@@ -142,8 +139,6 @@ class Admission:
             self._make(submission, digits, route, alphabet, parts, cost, batch.key)
             for digits, route, cost in chosen
         ]
-        door = _DOOR_NAMES[submission.door]
-        self._counters.accepted[door, credential.account.name] += len(chosen)
         self._journal.accept_batch(submission, batch)
         return batch
 

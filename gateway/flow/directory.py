@@ -2,21 +2,26 @@
 
 Applying a declaration is idempotent: what is new is made, what changed is changed in place (bound
 links and waiting messages keep their objects), what is no longer declared is disabled at once and
-never deleted.  A changed opening `credit` is a warning, not a top-up.
+never deleted.  A changed opening `credit` is a warning, not a top-up.  It has two steps: `declare`
+writes to the store and may fail, `adopt` changes memory and cannot; so a declaration that fails
+halfway changes nothing that is alive.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from gateway.domain.account import ANY_SENDER, Account, Credential
 from gateway.domain.declared import AccountSpec, SmppCredentialSpec, TokenSpec
-from gateway.domain.errors import StoreUnavailable
+from gateway.domain.errors import ConfigurationError, StoreUnavailable
 from gateway.domain.identity import (
     CredentialKind,
     Origin,
     SenderState,
     StoredAccount,
     StoredCredential,
+    StoredSender,
 )
 from gateway.domain.money import format_amount
 from gateway.flow.passwords import Passwords
@@ -34,13 +39,17 @@ class AccountDirectory:
         self._clock = clock
         self._by_digest: dict[bytes, Credential] = {}
         self._by_system_id: dict[str, Credential] = {}
-        self._declared_senders: dict[int, set[str]] = {}
+        self._of_file: set[int] = set()  # accounts, and their credentials
+        self._credentials_of_file: set[int] = set()
         self.accounts: dict[int, Account] = {}
         self.by_name: dict[str, Account] = {}
         self.credentials: dict[int, Credential] = {}
         self.webhook_secrets: dict[tuple[int, str], str] = {}
         self.webhook_urls: dict[int, tuple[str, ...]] = {}
         self.on_disabled: Callable[[Credential], None] = lambda _: None
+        # Held while a row and its object are moved or compared outside of the commit groups: an
+        # operator's top-up between the reading of a row and its use would be lost or count twice.
+        self.balance_lock = asyncio.Lock()
 
     # -- ports.Directory -------------------------------------------------------------------------
 
@@ -65,51 +74,102 @@ class AccountDirectory:
     # -- start and reload ------------------------------------------------------------------------
 
     async def load(self) -> None:
-        """Reads everything the store knows; nothing of the file's is usable before `apply`."""
+        """Reads everything the store knows; nothing of the file's is usable before `adopt`."""
         for row in await self._store.load():
             self._account_of(row).enabled = row.enabled and row.origin == Origin.STORE
         for stored in await self._store.load_credentials():
             self._credential_of(stored)
-        await self._load_senders()
+        self._adopt_senders(await self._store.load_senders())
 
-    async def apply(self, specs: tuple[AccountSpec, ...]) -> None:
-        """Makes the declared accounts and their ways in what `specs` says.
+    async def declare(self, specs: tuple[AccountSpec, ...]) -> "DeclaredAccounts":
+        """Writes the declared accounts and their ways in to the store; memory stays as it is.
 
         Raises:
             ConfigurationError: a declaration contradicts what is stored.
+            StoreUnavailable: the store is away; the next declaration repairs what it has half.
         """
-        declared: set[int] = set()
+        self._check_currencies(specs)
+        senders = await self._store.load_senders()
+        declared = DeclaredAccounts(specs)
         for spec in specs:
-            account = await self._apply_account(spec)
+            row = await self._store.declare(
+                spec.name,
+                spec.currency,
+                spec.limit_micros,
+                spec.credit_micros,
+                self._clock.now_ms(),
+            )
+            declared.rows.append(row)
+            _warn_of_credit(spec, row)
+            await self._declare_senders(row.id, spec.senders, senders)
             for number, token in enumerate(spec.tokens, 1):
-                declared.add(await self._apply_token(account, token, number))
+                digest = self._passwords.digest(token.secret)
+                name = _token_name(token, number, digest)
+                declared.token_ids[digest] = await self._store.declare_credential(
+                    row.id, CredentialKind.TOKEN, name
+                )
             for credential in spec.smpp:
-                declared.add(await self._apply_smpp(account, credential))
-        for name in await self._store.disable_undeclared([spec.name for spec in specs]):
-            self.by_name[name].enabled = False
-        for gone in await self._store.disable_undeclared_credentials(declared):
+                declared.smpp_ids[credential.system_id] = await self._store.declare_credential(
+                    row.id, CredentialKind.SMPP, credential.system_id
+                )
+        await self._store.disable_undeclared([spec.name for spec in specs])
+        await self._store.disable_undeclared_credentials(declared.credential_ids())
+        declared.senders = await self._store.load_senders()
+        return declared
+
+    def adopt(self, declared: "DeclaredAccounts") -> None:
+        """Makes the live objects what `declare` has written, all in one turn of the loop."""
+        accounts = set()
+        for spec, row in zip(declared.specs, declared.rows, strict=True):
+            account = self._adopt_account(spec, row)
+            accounts.add(account.id)
+            for number, token in enumerate(spec.tokens, 1):
+                self._adopt_token(account, token, number, declared.token_ids)
+            for credential in spec.smpp:
+                self._adopt_smpp(account, credential, declared.smpp_ids[credential.system_id])
+        credentials = declared.credential_ids()
+        for account_id in self._of_file - accounts:
+            self.accounts[account_id].enabled = False
+        for gone in self._credentials_of_file - credentials:
             self._disable(self.credentials[gone])
+        self._of_file, self._credentials_of_file = accounts, credentials
         for unusable in [c for c in self.credentials.values() if not c.account.enabled]:
             self.on_disabled(unusable)
-        await self._load_senders()
-        self._apply_webhooks(specs)
+        self._adopt_senders(declared.senders)
+        self._adopt_webhooks(declared.specs)
 
-    async def _apply_account(self, spec: AccountSpec) -> Account:
-        row = await self._store.declare(
-            spec.name, spec.currency, spec.limit_micros, spec.credit_micros, self._clock.now_ms()
-        )
-        if row.opening_micros != spec.credit_micros:
-            log.warning(
-                "account.credit_ignored",
-                extra={
-                    "fields": {
-                        "account": spec.name,
-                        "credit": format_amount(spec.credit_micros),
-                        "opened_with": format_amount(row.opening_micros),
-                        "advice": "the opening credit is applied once; use `postern account topup`",
-                    }
-                },
+    def _check_currencies(self, specs: tuple[AccountSpec, ...]) -> None:
+        """Before anything is written: what the store would refuse halfway."""
+        for spec in specs:
+            known = self.by_name.get(spec.name)
+            if known is not None and known.currency != spec.currency:
+                raise ConfigurationError(
+                    f"account {spec.name!r} holds {known.currency}, the file says {spec.currency}: "
+                    "the currency of an account cannot change; use another name"
+                )
+
+    async def _declare_senders(
+        self, account_id: int, senders: tuple[str, ...], rows: list[StoredSender]
+    ) -> None:
+        now_ms = self._clock.now_ms()
+        before = {
+            row.name
+            for row in rows
+            if row.account_id == account_id
+            and row.origin == Origin.FILE
+            and row.state == SenderState.APPROVED
+        }
+        for sender in senders:
+            if sender not in before:
+                await self._store.set_sender(
+                    account_id, sender, SenderState.APPROVED, "", Origin.FILE, now_ms
+                )
+        for gone in before - set(senders):
+            await self._store.set_sender(
+                account_id, gone, SenderState.REJECTED, "no longer declared", Origin.FILE, now_ms
             )
+
+    def _adopt_account(self, spec: AccountSpec, row: StoredAccount) -> Account:
         account = self._account_of(row)
         account.enabled = True
         account.limit_micros = spec.limit_micros
@@ -118,42 +178,23 @@ class AccountDirectory:
         account.requests_per_min = spec.requests_per_min
         account.number_check = spec.number_check
         account.charge_at = spec.charge_at
-        await self._apply_senders(account, spec.senders)
+        account.refund = spec.refund
+        account.default_sender = next((s for s in spec.senders if s != ANY_SENDER), "")
         return account
 
-    async def _apply_senders(self, account: Account, senders: tuple[str, ...]) -> None:
-        now_ms = self._clock.now_ms()
-        before = self._declared_senders.get(account.id, set())
-        for sender in senders:
-            if sender not in before:
-                await self._store.set_sender(
-                    account.id, sender, SenderState.APPROVED, "", Origin.FILE, now_ms
-                )
-        for gone in before - set(senders):
-            await self._store.set_sender(
-                account.id, gone, SenderState.REJECTED, "no longer declared", Origin.FILE, now_ms
-            )
-        account.default_sender = next((s for s in senders if s != ANY_SENDER), "")
-
-    async def _apply_token(self, account: Account, spec: TokenSpec, number: int) -> int:
+    def _adopt_token(
+        self, account: Account, spec: TokenSpec, number: int, ids: dict[bytes, int]
+    ) -> None:
         digest = self._passwords.digest(spec.secret)
-        # A changed secret is another credential: the old one is disabled with its digest.
-        name = f"{spec.name or f'token-{number}'}-{digest.hex()[:12]}"
-        id = await self._store.declare_credential(account.id, CredentialKind.TOKEN, name)
-        credential = self._credential(id, account, name)
+        credential = self._credential(ids[digest], account, _token_name(spec, number, digest))
         credential.digest = digest
         credential.door_names = spec.doors
         credential.scopes = spec.scopes
         self._by_digest[digest] = credential
-        return id
 
-    async def _apply_smpp(self, account: Account, spec: SmppCredentialSpec) -> int:
-        id = await self._store.declare_credential(account.id, CredentialKind.SMPP, spec.system_id)
+    def _adopt_smpp(self, account: Account, spec: SmppCredentialSpec, id: int) -> None:
         credential = self._credential(id, account, spec.system_id)
-        digest = self._passwords.digest(spec.password)
-        if credential.digest and credential.digest != digest:
-            self.on_disabled(credential)  # links bound with the old password end
-        credential.digest = digest
+        credential.digest = self._passwords.digest(spec.password)
         credential.max_binds = spec.max_binds
         credential.window = spec.window
         credential.rate_per_s = spec.rate_per_s
@@ -161,9 +202,8 @@ class AccountDirectory:
         credential.receipt_keep_s = spec.receipt_keep_s
         credential.ip_allow = spec.ip_allow
         self._by_system_id[spec.system_id] = credential
-        return id
 
-    def _apply_webhooks(self, specs: tuple[AccountSpec, ...]) -> None:
+    def _adopt_webhooks(self, specs: tuple[AccountSpec, ...]) -> None:
         """All at once: a delivery that found no secret meanwhile would be given up."""
         secrets: dict[tuple[int, str], str] = {}
         urls: dict[int, tuple[str, ...]] = {}
@@ -190,7 +230,7 @@ class AccountDirectory:
 
     async def reload_senders(self) -> None:
         """After a sender was approved or rejected."""
-        await self._load_senders()
+        self._adopt_senders(await self._store.load_senders())
 
     async def reload_balances(
         self,
@@ -201,16 +241,17 @@ class AccountDirectory:
 
         `uncommitted(account_id)`: what memory has moved and the rows do not show yet.
         """
-        try:
-            rows = await self._store.load()
-        except StoreUnavailable:
-            return  # the next conflict asks again
-        for row in rows:
-            if row.id in account_ids:
-                account = self.accounts[row.id]
-                balance_micros, held_micros = uncommitted(row.id)
-                account.balance_micros = row.balance_micros + balance_micros
-                account.held_micros = row.held_micros + held_micros
+        async with self.balance_lock:
+            try:
+                rows = await self._store.load()
+            except StoreUnavailable:
+                return  # the next conflict asks again
+            for row in rows:
+                if row.id in account_ids:
+                    account = self.accounts[row.id]
+                    balance_micros, held_micros = uncommitted(row.id)
+                    account.balance_micros = row.balance_micros + balance_micros
+                    account.held_micros = row.held_micros + held_micros
 
     # -- live objects ----------------------------------------------------------------------------
 
@@ -248,14 +289,49 @@ class AccountDirectory:
         credential.enabled = False
         self.on_disabled(credential)
 
-    async def _load_senders(self) -> None:
+    def _adopt_senders(self, rows: list[StoredSender]) -> None:
         approved: dict[int, set[str]] = {}
-        self._declared_senders = {}
-        for row in await self._store.load_senders():
+        for row in rows:
             if row.state == SenderState.APPROVED:
                 approved.setdefault(row.account_id, set()).add(row.name)
-                if row.origin == Origin.FILE:
-                    self._declared_senders.setdefault(row.account_id, set()).add(row.name)
         for account in self.accounts.values():
             account.senders = approved.get(account.id, set())
             account.any_sender = ANY_SENDER in account.senders
+
+
+@dataclass(slots=True)
+class DeclaredAccounts:
+    """A declaration that is in the store: the rows of `specs`, and the ids of their ways in.
+
+    Tokens are known by the digest of their secret.
+    """
+
+    specs: tuple[AccountSpec, ...]
+    rows: list[StoredAccount] = field(default_factory=list)
+    token_ids: dict[bytes, int] = field(default_factory=dict)
+    smpp_ids: dict[str, int] = field(default_factory=dict)
+    senders: list[StoredSender] = field(default_factory=list)
+
+    def credential_ids(self) -> set[int]:
+        """Ids of every declared way in."""
+        return {*self.token_ids.values(), *self.smpp_ids.values()}
+
+
+def _token_name(spec: TokenSpec, number: int, digest: bytes) -> str:
+    """A changed secret is another credential: the old one is disabled with its digest."""
+    return f"{spec.name or f'token-{number}'}-{digest.hex()[:12]}"
+
+
+def _warn_of_credit(spec: AccountSpec, row: StoredAccount) -> None:
+    if row.opening_micros != spec.credit_micros:
+        log.warning(
+            "account.credit_ignored",
+            extra={
+                "fields": {
+                    "account": spec.name,
+                    "credit": format_amount(spec.credit_micros),
+                    "opened_with": format_amount(row.opening_micros),
+                    "advice": "the opening credit is applied once; use `postern account topup`",
+                }
+            },
+        )

@@ -5,7 +5,7 @@ Money, notification, message log, counters and commit are decided here, once for
 
 import json
 
-from gateway.domain.account import Account, ChargeAt, Door
+from gateway.domain.account import Account, ChargeAt, Door, RefundPolicy
 from gateway.domain.commit_group import EventKind, LedgerKind, MessageEvent, NewWebhookDelivery
 from gateway.domain.fate import WORDS
 from gateway.domain.keys import key_time_ms
@@ -33,7 +33,9 @@ _CHARGED = MoneyState.CHARGED
 _REFUNDED = MoneyState.REFUNDED
 _SMPP = Door.SMPP
 _PENDING = Notified.PENDING
-_AT_SUBMIT = ChargeAt.SUBMIT
+_AT_DELIVERY = ChargeAt.DELIVERY
+_IF_UNSENT = RefundPolicy.UNSENT
+_IF_UNDELIVERED = RefundPolicy.UNDELIVERED
 
 # Tables by state value: the hash of an enum member is a Python call, an index is not.
 _STATES = range(max(WORDS) + 1)
@@ -60,8 +62,8 @@ class Fates:
         self.wake_webhooks: Stored = lambda _message, _stored: None
 
     def sent(self, message: Message) -> None:
-        """The provider took it: a hold of `charge = "submit"` becomes a charge."""
-        if message.money == _HELD and message.account.charge_at == _AT_SUBMIT:
+        """The provider took it: a hold becomes a charge, unless delivery is what is paid for."""
+        if message.money == _HELD and message.account.charge_at != _AT_DELIVERY:
             self._charge(message)
 
     def finish(
@@ -104,14 +106,13 @@ class Fates:
     # -- money -----------------------------------------------------------------------------------
 
     def _settle(self, message: Message, state: MessageState) -> None:
+        """What the end costs: the table in docs/configuration.md, "What a message costs"."""
         money = message.money
         if money == _CHARGED:
-            # Refused, failed before it left, expired in our queue or cancelled: given back.
-            if not message.sent_at_ms and state not in (
-                _DELIVERED,
-                _HANDED_OVER,
-                _UNKNOWN,
-            ):
+            if state in (_DELIVERED, _HANDED_OVER, _UNKNOWN):
+                return
+            policy = message.account.refund
+            if policy == _IF_UNDELIVERED or (policy == _IF_UNSENT and not message.sent_at_ms):
                 self._refund(message)
         elif money == _HELD:
             if state in (_DELIVERED, _HANDED_OVER):

@@ -8,13 +8,19 @@ small-window client, whose next row cannot come before our answer, and past `FUL
 
 Only when a group is on disk are its customers answered, its messages dispatched and its receipts
 acknowledged.  When the store is unavailable the accepts of the group are refused and everything
-else is kept and written again, so nothing that was acknowledged is lost.
+else is kept and written again, so nothing that was acknowledged is lost.  The same holds for those
+who wait behind a group whose commit takes longer than `STALL_S`; the group itself must wait for the
+store's word, because a refusal of what is on disk would be a lie.
+
+While the store is not `available` nothing is accepted, no receipt is taken and no attempt may
+begin, so what waits in memory is bounded by what was on its way when it went.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 
-from gateway.domain.account import Account
+from gateway.domain.account import DOOR_NAMES, Account
 from gateway.domain.commit_group import (
     CommitGroup,
     IdempotencyRow,
@@ -26,8 +32,9 @@ from gateway.domain.commit_group import (
 )
 from gateway.domain.errors import CreditConflict, Refusal, RefusalCode, StoreRejected
 from gateway.domain.message import Batch, Changed, Message, Part, Submission
-from gateway.flow.flight import Flight, Stored
+from gateway.flow.flight import Accepted, Flight, Stored
 from gateway.flow.linger import Linger
+from gateway.flow.outage import Outage
 from gateway.ports import Clock, CommitEngine, Timer
 from gateway.runtime.metrics import Counters
 
@@ -39,7 +46,9 @@ _FORCED = Changed.FORCED
 log = logging.getLogger("postern.journal")
 
 RIDE_ALONG_S = 0.02
-RETRY_FIRST_S, RETRY_MOST_S = 0.2, 2.0
+RETRY_FIRST_S, RETRY_MOST_S = 0.2, 1.0
+# Of one commit, after which nobody else is kept waiting: six flushes of a disk that takes 500 ms.
+STALL_S = 3.0
 
 
 class Journal:
@@ -74,8 +83,15 @@ class Journal:
         self._retry_timer: Timer | None = None
         self._rereading = False  # balances, after a conflict
         self._retry_s = RETRY_FIRST_S
+        self._stall_timer: Timer | None = None
+        self._writing_since = 0.0
+        self._outage = Outage(clock)
+        self._probes: list[asyncio.Future[bool]] = []
         self._idle_waiters: list[Callable[[], object]] = []
         self.available = True
+        # Told when `available` changes, after whoever waited has been answered.
+        self.on_unavailable: Callable[[], object] = lambda: None
+        self.on_recovered: Callable[[], object] = lambda: None
         self.on_accepted: Callable[[list[Message]], None] = lambda _: None
         # Reads the balances of these accounts again, then calls back: nothing is written meanwhile.
         self.on_credit_conflict: Callable[[frozenset[int], Callable[[], None]], object] = (
@@ -99,10 +115,25 @@ class Journal:
         self._open.recount()
         return not (any(w is not None for w in waiting) or self._open.rows or self._open.after)
 
-    def refusal(self) -> Refusal | None:
-        """Why nothing can be accepted now, or None."""
+    @property
+    def trouble(self) -> str:
+        """Why the store takes no writes; empty while it does."""
+        return self._outage.reason
+
+    async def writable(self) -> bool:
+        """Whether a write reaches the disk now: makes one when nobody else does."""
         if not self.available:
-            return Refusal(RefusalCode.STORE_UNAVAILABLE, "the store does not take writes")
+            return False
+        told: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._probes.append(told)
+        self._force(0)
+        return await told
+
+    def refusal(self) -> Refusal | None:
+        """Why a submission cannot be accepted now, or None."""
+        if not self.available:
+            self._outage.refused += 1
+            return Refusal(RefusalCode.STORE_UNAVAILABLE, self._outage.reason)
         if self._forced > self._max_pending:
             return Refusal(RefusalCode.BUSY, "the commit queue is full")
         return None
@@ -334,6 +365,8 @@ class Journal:
         self._linger.closed(self._forced)
         self._forced = 0
         flight.close(self._changed, self._changed_parts, self._clock.now_ms())
+        if self._probes:
+            flight.rows = max(1, flight.rows)
         if not flight.rows and not flight.after and not flight.accepts:
             return None
         self._changed, self._changed_parts = [], []
@@ -345,6 +378,9 @@ class Journal:
         self._next_group_id += 1
         flight.group.id = self._next_group_id
         if flight.rows:
+            self._writing_since = self._clock.monotonic()
+            if self._stall_timer is None:
+                self._stall_timer = self._clock.call_later(STALL_S, self._look_for_stall)
             self._engine.commit(flight.group, self._written)
         else:
             # Only waiters: what they wait for is in groups already written.
@@ -389,34 +425,78 @@ class Journal:
                 counters.charged_micros[currency] -= line.amount_micros
             else:
                 counters.refunded_micros[currency] += line.amount_micros
-        if not self.available:
+        was_available = self.available
+        if not was_available:
             self.available = True
             self._retry_s = RETRY_FIRST_S
-            log.info("store.recovered")
-        for answer, token, result in flight.accepts:
-            answer(token, result)
-        if flight.group.members:
-            self.on_accepted(flight.group.members)
+            self._outage.end()
+        if flight.rows:
+            self._tell_probes(True)
+        if flight.accepts:
+            self._tell_accepted(flight)
         for stored, token in flight.after:
             stored(token, True)
+        if not was_available:
+            self.on_recovered()
+
+    def _tell_accepted(self, flight: Flight) -> None:
+        accepted = self._counters.accepted
+        for answer, token, result in flight.accepts:
+            if type(result) is Message:
+                accepted[DOOR_NAMES[result.door], result.account.name] += 1
+            elif type(result) is Batch:
+                first = result.messages[0]
+                accepted[DOOR_NAMES[first.door], first.account.name] += len(result.messages)
+            answer(token, result)
+        self.on_accepted(flight.group.members)
+
+    def _tell_probes(self, is_on_disk: bool) -> None:
+        probes, self._probes = self._probes, []
+        for told in probes:
+            if not told.done():  # else nobody waits for it any more
+                told.set_result(is_on_disk)
 
     # -- failures --------------------------------------------------------------------------------
 
     def _suspend(self, flight: Flight, error: Exception) -> None:
         """The store is away: refuse the accepts, keep the rest, try again later."""
-        if self.available:
-            self.available = False
-            log.error("store.unavailable", extra={"fields": {"reason": str(error)}})
-        refusal = Refusal(RefusalCode.STORE_UNAVAILABLE, str(error))
-        # Accepts that gathered meanwhile would wait for an unknown time: refuse them as well.
-        for waiting in (flight, *self._flights, self._open):
-            waiting.refuse(list(waiting.accepts), refusal)
-        self._forced = 0
+        self._turn_away(str(error), flight)
         # Even an empty group goes again: it is the probe that finds the store back.
         flight.rows = max(1, flight.rows)
         self._flights.insert(0, flight)
         self._retry_timer = self._clock.call_later(self._retry_s, self._retry)
         self._retry_s = min(RETRY_MOST_S, self._retry_s * 2)
+
+    def _look_for_stall(self) -> None:
+        """One timer for all groups: it looks again until none is being written."""
+        self._stall_timer = None
+        if self._writing is None:
+            return
+        left_s = self._writing_since + STALL_S - self._clock.monotonic()
+        if left_s > 0.0:
+            self._stall_timer = self._clock.call_later(left_s, self._look_for_stall)
+        else:
+            self._turn_away(f"a commit has taken more than {STALL_S:g} s and has not ended")
+
+    def _turn_away(self, reason: str, *flights: Flight) -> None:
+        """Refuses the accepts of `flights` and of all that are not being written."""
+        was_available, self.available = self.available, False
+        self._outage.begin(reason)
+        refusal = Refusal(RefusalCode.STORE_UNAVAILABLE, reason)
+        # Those that gathered meanwhile would wait for an unknown time.
+        for waiting in (*flights, *self._flights, self._open):
+            self._outage.refused += len(waiting.accepts)
+            self._refuse(waiting, list(waiting.accepts), refusal)
+        self._forced = 0
+        self._tell_probes(False)
+        if was_available:
+            self.on_unavailable()
+
+    def _refuse(self, flight: Flight, losers: list[Accepted], refusal: Refusal) -> None:
+        for _, _, result in losers:
+            door = result.door if isinstance(result, Message) else result.messages[0].door
+            self._counters.refused[DOOR_NAMES[door], refusal.code] += 1
+        flight.refuse(losers, refusal)
 
     def _retry(self) -> None:
         self._retry_timer = None
@@ -429,7 +509,7 @@ class Journal:
             # Nothing left in it is guarded: a defect, and never a silent one.
             self._suspend(flight, conflict)
             return
-        flight.refuse(losers, Refusal(RefusalCode.NO_CREDIT, "the stored balance is lower"))
+        self._refuse(flight, losers, Refusal(RefusalCode.NO_CREDIT, "the stored balance is lower"))
         self._flights.insert(0, flight)
         self._rereading = True
         self.on_credit_conflict(conflict.account_ids, self._reread)
@@ -448,7 +528,8 @@ class Journal:
             "store.rejected",
             extra={"fields": {"reason": str(error), "keys": flight.message_keys()}},
         )
-        flight.refuse(list(flight.accepts), Refusal(RefusalCode.TEXT_INVALID, str(error)))
+        refusal = Refusal(RefusalCode.TEXT_INVALID, str(error))
+        self._refuse(flight, list(flight.accepts), refusal)
         rest = flight.without_rows()
         if rest is not None:
             self._flights.insert(0, rest)

@@ -6,13 +6,17 @@ from gateway.domain.declared import ProviderSpec
 from gateway.domain.lifecycle import FINAL_STATES
 from gateway.domain.message import Message, Part
 from gateway.domain.outcome import Outcome
+from gateway.domain.provider_id import canonical_id
 from gateway.domain.receipt import Receipt
+from gateway.policy.adaptive_window import AdaptiveWindow
+from gateway.policy.breaker import Breaker, Circuit
 from gateway.policy.fair_queue import FairQueue
 from gateway.policy.pace import Pace
 from gateway.ports import Provider, Timer
 
-# Ids in memory, those of ended messages included; the rest is found through the store.
-MOST_AWAITING = 400_000
+MOST_AWAITING = 400_000  # ids in memory; the rest is found through the store
+MOST_ENDED = 400_000  # ids that had their final receipt
+TOLD = 0  # no message's key
 
 
 class Lane:
@@ -22,8 +26,9 @@ class Lane:
     """
 
     __slots__ = (
-        "awaiting", "committing", "enabled", "id", "name", "pace", "parked", "paused", "pump_soon",
-        "pump_timer", "queue", "spec", "verdicts", "was_open", "wire",
+        "_spellings", "awaiting", "breaker", "breaker_timer", "committing", "enabled", "ended",
+        "id", "is_strained", "name", "pace", "parked", "paused", "pump_soon", "pump_timer", "queue",
+        "spec", "verdicts", "was_open", "window", "wire",
     )  # fmt: skip
 
     def __init__(self, id: int, spec: ProviderSpec, wire: Provider) -> None:
@@ -33,15 +38,25 @@ class Lane:
         self.wire = wire
         self.queue = FairQueue()
         self.pace = Pace(spec.rate_per_s)
+        self.window = AdaptiveWindow()
+        self.breaker = Breaker(spec.breaker)
+        self.breaker_timer: Timer | None = None
+        # Whether breaker or window hold anything back: one look for the usual message.
+        self.is_strained = False
         self.enabled = True  # still declared
         self.paused = False  # by the operator
         self.was_open = False
         self.pump_timer: Timer | None = None
         self.pump_soon = False
         self.committing = 0  # attempts of a `hold` provider whose commit is under way
-        # Messages and parts by provider_message_id, oldest first; None once the final receipt was
-        # taken, so that repeats are told from strangers.
-        self.awaiting: dict[str, Message | Part | None] = {}
+        # Messages and parts whose receipt is to come, by provider_message_id as the provider wrote
+        # it, oldest first.
+        self.awaiting: dict[str, Message | Part] = {}
+        # Keys of the messages whose final receipt was taken, by id, so that repeats are told from
+        # strangers; TOLD once a repeat stands on the message's timeline.
+        self.ended: dict[str, int] = {}
+        # Ids of both that differ from their canonical form, by that form.
+        self._spellings: dict[str, str] = {}
         # Receipts that came before their answer, by provider_message_id.
         self.parked: dict[str, Receipt] = {}
         # Worst outcome so far of long messages whose parts are in flight, by message key.
@@ -49,24 +64,55 @@ class Lane:
 
     @property
     def is_open(self) -> bool:
-        """Whether a message may be given to it: declared, not paused, connected."""
-        return self.enabled and not self.paused and self.wire.is_up()
+        """Whether a message may be given to it: declared, not paused, connected, not broken."""
+        return (
+            self.enabled
+            and not self.paused
+            and (not self.is_strained or self.breaker.may_send)
+            and self.wire.is_up()
+        )
+
+    def room(self) -> int:
+        """Parts that may be handed over now, as far as windows go."""
+        room = self.wire.room()
+        if self.is_strained:
+            room = self.window.room(room, self.wire.capacity())
+            if self.breaker.circuit is not Circuit.CLOSED:
+                room = min(room, int(self.breaker.may_send))
+        return room - self.committing
+
+    def note_strain(self) -> None:
+        """After anything that may change it."""
+        self.is_strained = bool(self.breaker.failures) or self.window.limit is not None
+
+    # -- receipts --------------------------------------------------------------------------------
 
     def await_receipt(self, provider_message_id: str, target: Message | Part) -> None:
         """Remembers whose receipt will carry this id."""
         awaiting = self.awaiting
         awaiting[provider_message_id] = target
+        self._note_spelling(provider_message_id)
         if len(awaiting) > MOST_AWAITING:
             for key in list(islice(awaiting, MOST_AWAITING // 20)):
-                entry = awaiting[key]
-                if entry is None or not entry.changed:
+                if not awaiting[key].changed:
                     del awaiting[key]  # what is not on disk yet could not be found there
+
+    def receipt_taken(self, provider_message_id: str, message_key: int) -> None:
+        """The final receipt of this id came: from now on it is a repeat."""
+        self.awaiting.pop(provider_message_id, None)
+        ended = self.ended
+        ended[provider_message_id] = message_key
+        if len(ended) > MOST_ENDED:
+            for key in list(islice(ended, MOST_ENDED // 20)):
+                del ended[key]
 
     def await_parts(self, message: Message) -> None:
         """After a restart: receipts of one message's parts must all find the same object."""
         if message.parts is not None:
             for part in owed_receipts(message):
-                self.awaiting.setdefault(part.provider_message_id or "", part)
+                id = part.provider_message_id or ""
+                self.awaiting.setdefault(id, part)
+                self._note_spelling(id)
 
     def holder_of(self, copy: Message) -> Message | None:
         """The object that waits for receipts of the message of which `copy` was made."""
@@ -76,15 +122,29 @@ class Lane:
                 return known if isinstance(known, Message) else known.message
         return None
 
+    def known_as(self, provider_message_id: str) -> str | None:
+        """The id in memory that is this one but for case and leading zeros, if there is any."""
+        form = canonical_id(provider_message_id)
+        for id in (form, self._spellings.get(form)):
+            if id is not None and (id in self.awaiting or id in self.ended):
+                return id
+        return None
+
+    def _note_spelling(self, provider_message_id: str) -> None:
+        form = canonical_id(provider_message_id)
+        if form == provider_message_id:
+            return  # as nearly all providers write it
+        spellings = self._spellings
+        spellings[form] = provider_message_id
+        if len(spellings) > MOST_AWAITING:
+            for key in list(islice(spellings, MOST_AWAITING // 20)):
+                del spellings[key]
+
     def forget(self, message: Message) -> None:
-        """Drops what is still awaited for a message that has ended."""
-        if message.parts is None:
-            if message.provider_message_id:
-                self.awaiting.pop(message.provider_message_id, None)
-            return
-        for part in message.parts:
-            if part.provider_message_id and part.state not in FINAL_STATES:
-                self.awaiting.pop(part.provider_message_id, None)
+        """What is still awaited for a message that has ended comes too late to tell anything."""
+        for target in owed_receipts(message):
+            if target.provider_message_id in self.awaiting:
+                self.receipt_taken(target.provider_message_id, TOLD)
 
 
 def owed_receipts(message: Message) -> list[Message | Part]:

@@ -25,10 +25,12 @@ from gateway.ports import Clock, MessageStore, Retention
 log = logging.getLogger("postern.maintenance")
 
 EXPIRY_S = 2.0
-RECEIPT_WINDOW_S = 30.0
+RECEIPT_WINDOW_S = 30.0  # at most: a short window is looked at more often
 LOOK_AGAIN_S = 86_400.0  # at old keys: messages scheduled for long after they were accepted
 UNSETTLED_MS = 60_000
-RETENTION_S = 300.0
+RETENTION_S = 300.0  # at most: a short retention is looked at more often
+LOOKS_PER_TERM = 4  # how often while one such window or retention lasts
+SHORTEST_WAIT_S = 1.0
 DEFAULT_WINDOW_MS = 3 * 86_400_000
 PAGE = 500
 PURGE_PAGE = 1000
@@ -77,7 +79,7 @@ class Maintenance:
         accounts: dict[int, Account],
         credentials: dict[int, Credential],
         receipt_windows: "ReceiptWindows",
-        retention_s: int,
+        retention_s: float,
     ) -> None:
         self._store = store
         self._retention = retention
@@ -89,7 +91,7 @@ class Maintenance:
         self._accounts = accounts
         self._credentials = credentials
         self._receipt_windows = receipt_windows
-        self._retention_s = retention_s
+        self._retention_s = round(retention_s)
         # Keys up to here have been looked at for their receipt window.
         self._looked_at = 0
         self._look_again_at = 0.0
@@ -133,7 +135,8 @@ class Maintenance:
                 await self.close_receipt_windows_once()
             except StoreUnavailable:
                 log.warning("receipt_windows.postponed")
-            await self._clock.sleep(RECEIPT_WINDOW_S)
+            shortest_s = self._receipt_windows.shortest_ms() / 1000
+            await self._clock.sleep(_wait_s(RECEIPT_WINDOW_S, shortest_s))
 
     async def close_receipt_windows_once(self) -> None:
         """Looks once at every row that has just passed out of the shortest window.
@@ -187,7 +190,8 @@ class Maintenance:
         if lane is None:
             return message
         for target in owed_receipts(message):
-            if lane.awaiting.get(target.provider_message_id or "", lane) is None:
+            id = target.provider_message_id
+            if id in lane.ended and id not in lane.awaiting:
                 return None
         return lane.holder_of(message) or message
 
@@ -203,7 +207,7 @@ class Maintenance:
     async def purge(self) -> None:
         """Service: removes what is past its age, in small steps."""
         while True:
-            await self._clock.sleep(RETENTION_S)
+            await self._clock.sleep(_wait_s(RETENTION_S, self._retention_s))
             try:
                 await self.purge_once()
             except StoreUnavailable:
@@ -225,3 +229,8 @@ class Maintenance:
 
     def _restored(self, row: StoredMessage) -> Message:
         return restored(row, self._accounts, self._credentials)
+
+
+def _wait_s(longest_s: float, term_s: float) -> float:
+    """Between two looks at what lasts `term_s`, in seconds."""
+    return min(longest_s, max(SHORTEST_WAIT_S, term_s / LOOKS_PER_TERM))

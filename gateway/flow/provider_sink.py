@@ -6,27 +6,29 @@ from gateway.domain.receipt import Receipt
 from gateway.flow.dispatcher import Dispatcher
 from gateway.flow.flight import Stored
 from gateway.flow.lane import Lane
+from gateway.flow.outcomes import Outcomes
 from gateway.flow.receipts import Receipts
 
 
 class LaneSink:
     """Binds a wire to its lane; `lane` is set once the wire exists."""
 
-    __slots__ = ("_dispatcher", "_receipts", "lane")
+    __slots__ = ("_dispatcher", "_outcomes", "_receipts", "lane")
 
     lane: Lane
 
-    def __init__(self, dispatcher: Dispatcher, receipts: Receipts) -> None:
+    def __init__(self, dispatcher: Dispatcher, outcomes: Outcomes, receipts: Receipts) -> None:
         self._dispatcher = dispatcher
+        self._outcomes = outcomes
         self._receipts = receipts
 
     def settled(self, message: Message, part: int, outcome: Outcome) -> None:
         """The outcome of one submitted part."""
-        self._dispatcher.settled(self.lane, message, part, outcome)
+        self._outcomes.settled(self.lane, message, part, outcome)
 
     def late(self, message: Message, part: int, outcome: Outcome) -> None:
         """An answer that came after the part was settled as Unknown."""
-        self._dispatcher.late(self.lane, message, part, outcome)
+        self._outcomes.late(self.lane, message, part, outcome)
 
     def receipt(self, receipt: Receipt, stored: Stored, token: object) -> None:
         """A receipt came."""

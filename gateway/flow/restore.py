@@ -54,4 +54,7 @@ def restored(
             part.provider_message_id = stored.provider_message_id
             # The parts' rows are written first: they know who has begun to take the message.
             message.provider_id = stored.provider_id or message.provider_id
+            if part.state != MessageState.QUEUED and not message.sent_at_ms:
+                # When it left died with the daemon; that it left decides about its money.
+                message.sent_at_ms = row.due_at_ms
     return message

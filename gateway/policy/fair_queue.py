@@ -6,6 +6,7 @@ class that waits, so that urgent traffic of one customer cannot starve another's
 
 from bisect import insort
 from collections import deque
+from collections.abc import Callable
 from operator import attrgetter
 
 from gateway.domain.message import PRIORITIES, Message
@@ -92,6 +93,12 @@ class FairQueue:
         if self._pops % LOWER_CLASS_TURN == 0:
             return waiting[(self._pops // LOWER_CLASS_TURN) % (len(waiting) - 1)].pop()
         return waiting[-1].pop()
+
+    def keep(self, wanted: Callable[[Message], bool]) -> None:
+        """Drops what is not `wanted`; the rest keeps its order, the accounts begin a new round."""
+        for message in self.drain():
+            if wanted(message):
+                self.push(message)
 
     def drain(self) -> list[Message]:
         """Everything, in the order it would have left; the queue is empty afterwards."""

@@ -7,7 +7,7 @@ class Counters:
     """Monotonic counts.  Keys are small tuples with bounded values, so labels stay bounded."""
 
     __slots__ = (
-        "accepted", "charged_micros", "commits", "commits_failed", "fates", "notifications",
+        "accepted", "charged_micros", "circuits_opened", "commits", "commits_failed", "fates", "notifications",
         "outcomes", "parts_sent", "receipts", "refunded_micros", "refused",
         "resent_after_restart", "rows_committed",
     )  # fmt: skip
@@ -19,6 +19,7 @@ class Counters:
         self.outcomes: defaultdict[tuple[str, str], int] = defaultdict(int)  # provider, outcome
         self.receipts: defaultdict[tuple[str, str], int] = defaultdict(int)  # provider, kind
         self.notifications: defaultdict[tuple[str, str], int] = defaultdict(int)  # door, result
+        self.circuits_opened: defaultdict[str, int] = defaultdict(int)  # provider
         self.parts_sent: defaultdict[str, int] = defaultdict(int)  # provider
         self.charged_micros: defaultdict[str, int] = defaultdict(int)  # currency
         self.refunded_micros: defaultdict[str, int] = defaultdict(int)  # currency

@@ -5,13 +5,14 @@ what SQLite and PostgreSQL both understand.  An engine writes the hot statements
 in its own way and owns the connections; it knows no meaning of a table.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from gateway.domain.commit_group import CommitGroup
 
 Row = tuple[Any, ...]
+Fetch = Callable[..., Awaitable[list[Row]]]  # (sql, *params): the rows of one query
 Done = Callable[[CommitGroup, Exception | None], None]
 
 

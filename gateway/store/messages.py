@@ -17,6 +17,7 @@ from gateway.domain.commit_group import (
 )
 from gateway.domain.lifecycle import MessageState
 from gateway.domain.message import PRIORITIES, IdempotencyKey, StoredAnswer
+from gateway.domain.provider_id import canonical_id
 from gateway.store.engine import Engine, Row, placeholders
 
 # Content stands in the batch when the message has none of its own.
@@ -60,13 +61,14 @@ _IN_FLIGHT = (
 )
 # Not final, or UNKNOWN.
 _MAY_MOVE = "(state < 10 OR state = 16)"
+_HAS_ID = "provider_message_id <> ''"
+_CANONICAL = "ltrim(lower(provider_message_id), '0')"  # `gateway.domain.provider_id.canonical_id`
 _BY_PROVIDER_ID = (
     f"{_SELECT} WHERE (m.state < 10 OR m.state = 16) AND m.key IN ("
-    f"SELECT key FROM message WHERE {_MAY_MOVE} AND provider_message_id IS NOT NULL"
-    " AND provider_id = ? AND provider_message_id IN ({ids})"
-    " UNION SELECT message_key FROM part"
-    f" WHERE {_MAY_MOVE} AND provider_message_id IS NOT NULL"
-    " AND provider_id = ? AND provider_message_id IN ({ids})) ORDER BY m.key"
+    f"SELECT key FROM message WHERE {_MAY_MOVE} AND {_HAS_ID}"
+    f" AND provider_id = ? AND {_CANONICAL} IN ({{ids}})"
+    f" UNION SELECT message_key FROM part WHERE {_MAY_MOVE} AND {_HAS_ID}"
+    f" AND provider_id = ? AND {_CANONICAL} IN ({{ids}})) ORDER BY m.key"
 )
 _OWED = (
     f"{_SELECT} WHERE m.notified = 1 AND m.credential_id = ? AND m.key > ? ORDER BY m.key LIMIT ?"
@@ -115,11 +117,15 @@ class Messages:
     async def by_provider_message_id(
         self, provider_id: int, ids: Sequence[str]
     ) -> list[StoredMessage]:
-        """Rows (not final, or UNKNOWN) whose own or whose parts' provider id is one of `ids`."""
-        if not ids:
+        """Rows (not final, or UNKNOWN) with one of `ids`, their own or a part's.
+
+        Case and leading zeros do not count.
+        """
+        forms = sorted({canonical_id(id) for id in ids if id})
+        if not forms:
             return []
-        sql = _BY_PROVIDER_ID.replace("{ids}", placeholders(len(ids)))
-        return await self._read(sql, provider_id, *ids, provider_id, *ids)
+        sql = _BY_PROVIDER_ID.replace("{ids}", placeholders(len(forms)))
+        return await self._read(sql, provider_id, *forms, provider_id, *forms)
 
     async def owed_notifications(
         self, credential_id: int, after_key: int, limit: int

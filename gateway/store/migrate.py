@@ -5,12 +5,13 @@ from importlib import resources
 from typing import NamedTuple
 
 from gateway.domain.errors import ConfigurationError
-from gateway.store.engine import Engine
+from gateway.store.engine import Engine, Row
 
 _CREATE_TABLE = (
     "CREATE TABLE IF NOT EXISTS migration"
     " (number bigint PRIMARY KEY, name text NOT NULL, applied_at_ms bigint NOT NULL)"
 )
+APPLIED = "SELECT number, name FROM migration ORDER BY number"
 _FILE_NAME = re.compile(r"(\d{4})_\w+\.sql")
 
 
@@ -61,7 +62,11 @@ async def check_schema(engine: Engine) -> None:
     Raises:
         ConfigurationError: the store lacks migrations, or was written by a newer program.
     """
-    missing = await _missing(engine)
+    refuse_missing(await _missing(engine))
+
+
+def refuse_missing(missing: list[Migration]) -> None:
+    """Raises ConfigurationError when migrations are missing."""
     if missing:
         raise ConfigurationError(
             f"the store lacks migration {missing[0].name}: run `postern migrate`"
@@ -71,15 +76,24 @@ async def check_schema(engine: Engine) -> None:
 async def _missing(engine: Engine) -> list[Migration]:
     async with engine.transaction() as transaction:
         await transaction.execute(_CREATE_TABLE)
-        rows = await transaction.fetch("SELECT number, name FROM migration ORDER BY number")
-    known = known_migrations(engine.dialect)
-    unknown = [name for number, name in rows if number > known[-1].number]
+        rows = await transaction.fetch(APPLIED)
+    return missing_migrations(engine.dialect, rows)
+
+
+def missing_migrations(dialect: str, applied: list[Row]) -> list[Migration]:
+    """Those that are not among `applied`, the rows of `APPLIED`.
+
+    Raises:
+        ConfigurationError: the store was written by a newer program.
+    """
+    known = known_migrations(dialect)
+    unknown = [name for number, name in applied if number > known[-1].number]
     if unknown:
         raise ConfigurationError(
             f"the store has migration {unknown[-1]}, this program ends at {known[-1].name}: "
             "start the newer program again"
         )
-    present = {number for number, _ in rows}
+    present = {number for number, _ in applied}
     return [migration for migration in known if migration.number not in present]
 
 

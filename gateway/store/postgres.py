@@ -6,6 +6,7 @@ writer keeps reconnecting; `gateway.store.postgres_writer` tells what becomes of
 the middle.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +20,7 @@ from gateway.runtime.supervisor import Supervisor
 from gateway.store.engine import Done, Row
 from gateway.store.postgres_connection import Connection, Pool, create_pool
 from gateway.store.postgres_group import changed_rows, write_group
-from gateway.store.postgres_writer import PostgresWriter
+from gateway.store.postgres_writer import GROUP_TIMEOUT_S, PostgresWriter
 from gateway.store.turn import WriterTurn
 
 READERS = 4
@@ -84,7 +85,7 @@ class PostgresEngine:
         """Runs a query on a reader connection."""
         readers = self._require_open()
         try:
-            return [tuple(row) for row in await readers.fetch(_numbered(sql), *params)]
+            return [tuple(row) for row in await readers.fetch(numbered(sql), *params)]
         except Exception as error:
             raise self._writer.translated(error) from error
 
@@ -121,16 +122,21 @@ class PostgresEngine:
         done(group, error)
 
     async def _write(self, group: CommitGroup) -> None:
-        connection = self._writer.require()
+        writer = self._writer
+        connection = writer.require()
         try:
-            await self._writer.begin(connection)
-            await write_group(connection, group)
+            async with asyncio.timeout(GROUP_TIMEOUT_S):
+                await writer.begin(connection)
+                await write_group(connection, group)
+        except TimeoutError as error:
+            writer.give_up(connection)
+            raise writer.undone(connection, error) from error
         except BaseException as error:
-            await self._writer.roll_back(connection)
+            await writer.roll_back(connection)
             if isinstance(error, Exception):
-                raise self._writer.translated(error) from error
+                raise writer.undone(connection, error) from error
             raise
-        await self._writer.commit(connection)
+        await writer.commit(connection)
 
     def _require_open(self) -> Pool:
         if self._readers is None:
@@ -150,21 +156,21 @@ class PostgresTransaction:
     async def execute(self, sql: str, *params: object) -> int:
         """Runs one statement; returns how many rows it changed."""
         try:
-            return changed_rows(await self._connection.execute(_numbered(sql), *params))
+            return changed_rows(await self._connection.execute(numbered(sql), *params))
         except Exception as error:
             raise self._writer.translated(error) from error
 
     async def fetch(self, sql: str, *params: object) -> list[Row]:
         """Runs one query and returns its rows."""
         try:
-            rows = await self._connection.fetch(_numbered(sql), *params)
+            rows = await self._connection.fetch(numbered(sql), *params)
         except Exception as error:
             raise self._writer.translated(error) from error
         return [tuple(row) for row in rows]
 
 
 @lru_cache(maxsize=512)
-def _numbered(sql: str) -> str:
+def numbered(sql: str) -> str:
     """`sql` with its `?` placeholders as $1, $2 ...; no statement has a `?` in a literal."""
     numbers = count(1)
     return re.sub(r"\?", lambda match: f"${next(numbers)}", sql)

@@ -31,12 +31,15 @@ from gateway.store.postgres_connection import (
 log = logging.getLogger("postern.store")
 
 COMMAND_TIMEOUT_S = 30.0
+# Of everything in a group before its COMMIT: a server that does not answer for so long is given up,
+# and the group is known to be undone.
+GROUP_TIMEOUT_S = 10.0
 # A daemon killed a moment ago: the server may need this long to notice.
 LOCK_WAIT_S = 3.0
 _LOCK_RETRY_S = 0.1
 _LOCK_ID = 0x506F_7374_6572_6E00  # "Postern"
-_RECONNECT_DELAYS_S = (0.0, 0.1, 0.3, 1.0, 3.0)
-_LONGEST_RECONNECT_DELAY_S = 5.0
+_RECONNECT_DELAYS_S = (0.0, 0.1, 0.3)
+_LONGEST_RECONNECT_DELAY_S = 1.0
 _NODE = 0  # the only one until several daemons share a store
 
 _SETTINGS = {
@@ -137,8 +140,7 @@ class PostgresWriter:
         except Exception as error:
             if _is_clear_answer(error):
                 raise self.translated(error) from error
-            connection.terminate()
-            self._lose(connection)
+            self.give_up(connection)
             await self._settle(error)
 
     async def roll_back(self, connection: Connection) -> None:
@@ -146,12 +148,22 @@ class PostgresWriter:
         try:
             await connection.execute("ROLLBACK")
         except Exception:
-            connection.terminate()
-            self._lose(connection)
+            self.give_up(connection)
+
+    def give_up(self, connection: Connection) -> None:
+        """Cuts a connection that does not answer; the server then undoes what was open."""
+        connection.terminate()
+        self._lose(connection)
 
     def translated(self, error: Exception) -> GatewayError:
         """What `error` means to the callers of a store."""
         return translated(error, self.place)
+
+    def undone(self, connection: Connection, error: Exception) -> GatewayError:
+        """What `error` before the COMMIT means; that of a lost connection is nobody's content."""
+        if connection is self.connection or isinstance(error, GatewayError):
+            return self.translated(error)
+        return StoreUnavailable(f"lost {self.place} before COMMIT: {str(error) or repr(error)}")
 
     async def _connect(self) -> Connection:
         return await connect(self._dsn, settings=_SETTINGS, timeout_s=COMMAND_TIMEOUT_S)

@@ -6,16 +6,17 @@ moves the write-ahead log into the database every 250 ms of traffic, so that no 
 when the log outgrows its cap, it holds the writer's turn once and empties it.
 
 A commit is on disk when its frames are synced: one fdatasync per group.
+
+When the files are removed or replaced under the daemon, it stops writing, saves what it has (an
+open file outlives its name) and waits for the operator.
 """
 
 import asyncio
-import errno
-import fcntl
 import logging
 import os
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -23,10 +24,12 @@ from typing import cast
 import aiosqlite
 
 from gateway.domain.commit_group import CommitGroup
-from gateway.domain.errors import GatewayError, StoreRejected, StoreUnavailable
+from gateway.domain.errors import StoreUnavailable
 from gateway.ports import Clock
 from gateway.runtime.supervisor import Supervisor
 from gateway.store.engine import Done, Row
+from gateway.store.sqlite_errors import translated
+from gateway.store.sqlite_files import StoreFiles, lock_out_others
 from gateway.store.sqlite_group import CACHED_STATEMENTS, write_group
 from gateway.store.sqlite_thread import SqliteThread
 from gateway.store.turn import WriterTurn
@@ -36,20 +39,17 @@ log = logging.getLogger("postern.store")
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables; UPDATE .. FROM and RETURNING came with 3.33 and 3.35
 READERS = 2
 CHECKPOINT_INTERVAL_S = 0.25
+CHECKPOINT_PAUSES = 4  # a slow disk rests this many times as long as its last checkpoint took
 WAL_LIMIT_BYTES = 64 * 1024 * 1024
 # A reader in a long query keeps the log from being emptied; ask again only after this long.
 FORCED_CHECKPOINT_INTERVAL_S = 5.0
 _FORCED_CHECKPOINT_WAIT_MS = 200
-_BUSY_TIMEOUT_MS = 5000  # for other programs that hold the file, such as a backup
+# For other programs that hold the file: patient at the start, while nobody waits for an answer.
+_OPEN_BUSY_MS = 5000
+_BUSY_MS = 1000
 _WRITER_CACHE_KIB = 65_536
-
-# SQLite's words for a value it does not take; its other errors are the database's own trouble.
-_CONTENT_ERRORS = (
-    sqlite3.IntegrityError,
-    sqlite3.DataError,
-    sqlite3.InterfaceError,
-    sqlite3.ProgrammingError,
-)
+# SQLite opens its files with the first statement; later they might be others.
+_OPEN_FILES = "SELECT count(*) FROM sqlite_schema"
 
 
 class SqliteEngine:
@@ -72,6 +72,10 @@ class SqliteEngine:
         self._writes = 0
         self._page_bytes = 0
         self._forced_after = 0.0
+        self._checkpoint_fails = False
+        self._log_is_kept = False
+        self._files: StoreFiles
+        self._gone = ""  # what became of the files; empty while they are ours
 
     async def open(self) -> None:
         """Locks the file against other daemons and opens its connections.
@@ -84,16 +88,17 @@ class SqliteEngine:
             raise StoreUnavailable(
                 f"SQLite {sqlite3.sqlite_version} is too old: {oldest} or newer is needed"
             )
-        self._lock_fd = _lock_out_others(self._path)
+        self._lock_fd = lock_out_others(self._path)
         try:
             await self._writer.start()
             await self._checkpointer.start()
             for _ in range(READERS):
                 await self._open_reader()
+            self._files = await self._checkpointer.call(lambda _: StoreFiles(self._path))
         except BaseException as error:
             await self._close_connections()
             if isinstance(error, (sqlite3.Error, OSError)):
-                raise self._translated(error) from error
+                raise translated(error, self._path) from error
             raise
         self._is_open = True
         self._checkpoints = self._supervisor.spawn(self._keep_checkpointing(), "store.checkpoint")
@@ -126,7 +131,7 @@ class SqliteEngine:
         try:
             rows = await reader.execute_fetchall(sql, params)
         except Exception as error:
-            raise self._translated(error) from error
+            raise translated(error, self._path) from error
         finally:
             self._idle_readers.put_nowait(reader)
         return cast("list[Row]", rows)  # made by the default row factory: tuples
@@ -139,6 +144,7 @@ class SqliteEngine:
         transaction = SqliteTransaction(self)
         await self._turn.acquire()
         try:
+            self._require_files()
             await transaction.execute("BEGIN IMMEDIATE")
             yield transaction
             await transaction.execute("COMMIT")
@@ -160,11 +166,17 @@ class SqliteEngine:
         try:
             return await self._writer.call(job)
         except Exception as error:
-            raise self._translated(error) from error
+            raise translated(error, self._path) from error
 
     # --- groups ---------------------------------------------------------------------------------
 
     def _start_group(self, group: CommitGroup, done: Done) -> None:
+        try:
+            self._require_files()
+        except StoreUnavailable as error:
+            self._turn.release(cold=False)
+            self._clock.call_soon(done, group, error)
+            return
         self._writer.post(partial(write_group, group), partial(self._end_group, group, done))
 
     def _end_group(
@@ -172,46 +184,88 @@ class SqliteEngine:
     ) -> None:
         self._writes += 1
         self._turn.release(cold=False)
-        done(group, None if error is None else self._translated(error))
-
-    def _translated(self, error: Exception) -> GatewayError:
-        """What `error` means to the callers of a store."""
-        if isinstance(error, GatewayError):
-            return error
-        is_database_error = isinstance(error, (sqlite3.Error, OSError))
-        if is_database_error and not isinstance(error, _CONTENT_ERRORS):
-            return StoreUnavailable(f"{self._path} cannot be used now: {error}")
-        return StoreRejected(f"{self._path} refuses a row: {error!r}")
+        done(group, None if error is None else translated(error, self._path))
 
     # --- checkpoints ----------------------------------------------------------------------------
 
     async def _keep_checkpointing(self) -> None:
         seen = self._writes
+        pause_s = CHECKPOINT_INTERVAL_S
         while True:
-            await self._clock.sleep(CHECKPOINT_INTERVAL_S)
+            await self._clock.sleep(pause_s)
+            await self._look_for_files()
             if self._writes == seen:
                 continue
             seen = self._writes
+            began = self._clock.monotonic()
             try:
                 await self.checkpoint()
             except sqlite3.Error as error:
                 # The log keeps what the database lacks; the next round tries again.
-                fields = {"path": str(self._path), "reason": str(error)}
-                log.warning("store.checkpoint_failed", extra={"fields": fields})
+                if not self._checkpoint_fails:
+                    fields = {"reason": str(translated(error, self._path))}
+                    log.warning("store.checkpoint_failed", extra={"fields": fields})
+                self._checkpoint_fails = True
+            else:
+                self._checkpoint_fails = False
+            took_s = self._clock.monotonic() - began
+            pause_s = max(CHECKPOINT_INTERVAL_S, CHECKPOINT_PAUSES * took_s)
 
     async def checkpoint(self) -> None:
         """Moves the log's pages into the database; empties the log when it is over its cap."""
         pages = await self._checkpointer.call(_checkpoint_passively)
         if pages * self._page_bytes <= WAL_LIMIT_BYTES:
+            self._log_is_kept = False
             return
         if self._clock.monotonic() < self._forced_after:
             return
         self._forced_after = self._clock.monotonic() + FORCED_CHECKPOINT_INTERVAL_S
         await self._turn.acquire()
         try:
-            await self._checkpointer.call(_truncate_log)
+            is_empty = await self._checkpointer.call(_truncate_log)
         finally:
             self._turn.release(cold=True)
+        if not is_empty and not self._log_is_kept:
+            fields = {
+                "path": f"{self._path}-wal",
+                "octets": pages * self._page_bytes,
+                "reason": "a program reads an old state of the store: it grows until that ends",
+            }
+            log.warning("store.log_kept", extra={"fields": fields})
+        self._log_is_kept = not is_empty
+
+    # --- files that are taken away --------------------------------------------------------------
+
+    def _require_files(self) -> None:
+        if self._gone:
+            raise StoreUnavailable(self._gone)
+
+    async def _look_for_files(self) -> None:
+        missing = await self._checkpointer.call(lambda _: self._files.missing())
+        if missing is None:
+            self._gone = ""
+        elif not self._gone:
+            await self._turn.acquire()
+            try:
+                await self._save(missing)
+            finally:
+                self._turn.release(cold=True)
+
+    async def _save(self, missing: Path) -> None:
+        """Nothing is written from here on; what was written is put into a file with a name."""
+        copy = Path(f"{self._path}.saved-{self._clock.now_ms()}")
+        self._gone = f"{missing} was removed or replaced"
+        fields = {"path": str(missing), "copy": str(copy)}
+        try:
+            await self._checkpointer.call(lambda connection: _copy_into(connection, copy))
+        except (sqlite3.Error, OSError) as error:
+            fields["copy"] = f"failed: {error}"
+            self._gone += f" and cannot be saved as {copy}: put back what was there"
+        else:
+            self._gone += (
+                f"; stop the daemon and move {copy}, which has everything, to {self._path}"
+            )
+        log.error("store.file_gone", extra={"fields": fields})
 
     # --- connections ----------------------------------------------------------------------------
 
@@ -229,7 +283,7 @@ class SqliteEngine:
         return connection
 
     def _prepare_writer(self, connection: sqlite3.Connection) -> None:
-        connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+        connection.execute(f"PRAGMA busy_timeout = {_OPEN_BUSY_MS}")
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode != "wal":
             raise StoreUnavailable(
@@ -242,11 +296,14 @@ class SqliteEngine:
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
         self._page_bytes = connection.execute("PRAGMA page_size").fetchone()[0]
+        _wait_until_free(connection)
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
 
     def _connect_checkpointer(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None)
         connection.execute(f"PRAGMA busy_timeout = {_FORCED_CHECKPOINT_WAIT_MS}")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(_OPEN_FILES).fetchall()
         return connection
 
     async def _open_reader(self) -> None:
@@ -255,6 +312,7 @@ class SqliteEngine:
         )
         self._readers.append(reader)
         self._idle_readers.put_nowait(reader)
+        await reader.execute_fetchall(_OPEN_FILES)
 
     async def _close_connections(self) -> None:
         while self._readers:
@@ -285,28 +343,22 @@ class SqliteTransaction:
         return (await self._engine.run(sql, params))[1]
 
 
-def _lock_out_others(path: Path) -> int:
-    """Locks `<path>.lock` for as long as the returned descriptor is open (kill -9 frees it)."""
-    lock_path = Path(f"{path}.lock")
-    try:
-        fd = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StoreUnavailable(f"cannot open {lock_path}: {error.strerror}") from error
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(fd)
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            raise StoreUnavailable(
-                f"{path} is in use: another daemon holds {lock_path}; stop it first"
-            ) from error
-        raise StoreUnavailable(f"cannot lock {lock_path}: {error.strerror}") from error
-    return fd
+def _wait_until_free(connection: sqlite3.Connection) -> None:
+    """Until no other program writes; raises when one goes on for longer than the busy timeout."""
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("ROLLBACK")
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:
+    """The error that led here is the one to be told; `write_group` tries again if this fails."""
     if connection.in_transaction:
-        connection.execute("ROLLBACK")
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+
+
+def _copy_into(connection: sqlite3.Connection, copy: Path) -> None:
+    os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    connection.execute("VACUUM INTO ?", (str(copy),))
 
 
 def _checkpoint_passively(connection: sqlite3.Connection) -> int:
@@ -315,7 +367,7 @@ def _checkpoint_passively(connection: sqlite3.Connection) -> int:
     return pages
 
 
-def _truncate_log(connection: sqlite3.Connection) -> None:
-    busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-    if busy:
-        log.info("store.log_kept", extra={"fields": {"reason": "a reader is in a long query"}})
+def _truncate_log(connection: sqlite3.Connection) -> bool:
+    """Whether the log is empty now."""
+    is_busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    return not is_busy

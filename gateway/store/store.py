@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Self
 
 from gateway.domain.commit_group import CommitGroup
-from gateway.domain.errors import ConfigurationError, StoreRejected, StoreUnavailable
+from gateway.domain.errors import ConfigurationError
 from gateway.ports import Clock
 from gateway.runtime.supervisor import Supervisor
 from gateway.store.accounts import Accounts
@@ -33,7 +33,6 @@ class Store:
         self.secrets = Secrets(engine, seal)
         self.retention = Retention(engine)
         self._engine = engine
-        self._clock = clock
 
     @classmethod
     async def open(
@@ -50,7 +49,7 @@ class Store:
         Args:
             url: `sqlite:///relative.db`, `sqlite:////absolute.db` or
                 `postgresql://user:secret@host/db` (`?host=/dir` for a socket in that directory).
-            clock: time, for the readiness check and the waits of the engines.
+            clock: time, for dated rows and the waits of the engines.
             supervisor: maker of the engines' tasks.
             migrate: False refuses a store that lacks migrations instead of applying them.
             seal: what `[secrets] key_file` holds; see `gateway.store.secrets`.
@@ -79,15 +78,6 @@ class Store:
     def commit(self, group: CommitGroup, done: Done) -> None:
         """`ports.CommitEngine.commit`."""
         self._engine.commit(group, done)
-
-    async def writable(self) -> bool:
-        """Whether a write reaches the disk now; it takes its turn with the traffic."""
-        try:
-            async with self._engine.transaction() as transaction:
-                await transaction.execute("UPDATE write_probe SET at_ms = ?", self._clock.now_ms())
-        except (StoreUnavailable, StoreRejected):
-            return False
-        return True
 
 
 def _engine(url: str, clock: Clock, supervisor: Supervisor) -> Engine:

@@ -6,6 +6,11 @@ from postern.commands.control_client import daemon
 from postern.commands.options import add_config, add_json
 from postern.commands.output import print_json, print_table
 
+_LISTED = (
+    "NAME", "AVAILABLE", "BALANCE", "HELD", "LIMIT", "CURRENCY", "CHARGE", "REFUND", "ENABLED",
+    "SENDERS",
+)  # fmt: skip
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """list, topup, statement."""
@@ -39,7 +44,7 @@ def _list(args: argparse.Namespace) -> int:
         print_json(facts)
         return 0
     print_table(
-        ("NAME", "AVAILABLE", "BALANCE", "HELD", "LIMIT", "CURRENCY", "ENABLED", "SENDERS"),
+        _LISTED,
         [
             (
                 account["name"],
@@ -48,6 +53,8 @@ def _list(args: argparse.Namespace) -> int:
                 account["held"],
                 account["limit"],
                 account["currency"],
+                account["charge"],
+                account["refund"],
                 account["enabled"],
                 account["senders"],
             )

@@ -1,4 +1,4 @@
-"""`postern message`: what became of one message."""
+"""`postern message`: what became of one message, and ending one that waits."""
 
 import argparse
 from typing import Any
@@ -13,15 +13,27 @@ _SHOWN = (
     "due_at", "expires_at",
 )  # fmt: skip
 
+# What became of the price, by the message's money.
+_MONEY = {
+    "none": "it was free",
+    "charged": "{price} {currency} stay charged",
+    "refunded": "{price} {currency} given back",
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The one verb, show."""
+    """show, cancel."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     show = verbs.add_parser("show", help="one message and its timeline")
-    show.add_argument("id", metavar="ID", help="as SMPP or REST showed it: hex, decimal or UUID")
     show.set_defaults(run=_show)
-    add_config(show)
-    add_json(show)
+    cancel = verbs.add_parser("cancel", help="end a message that waits")
+    cancel.set_defaults(run=_cancel)
+    for verb in (show, cancel):
+        verb.add_argument(
+            "id", metavar="ID", help="as SMPP or REST showed it: hex, decimal or UUID"
+        )
+        add_config(verb)
+        add_json(verb)
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -36,6 +48,15 @@ def _show(args: argparse.Namespace) -> int:
         ("TIME", "EVENT", "DETAIL"),
         [(step["at"] or "", step["event"], step["detail"]) for step in facts["timeline"]],
     )
+    return 0
+
+
+def _cancel(args: argparse.Namespace) -> int:
+    facts = daemon(args).call("message.cancel", id=args.id)
+    if args.json:
+        print_json(facts)
+    else:
+        print(f"{facts['id']}: {facts['state']}, {_MONEY[facts['money']].format_map(facts)}")
     return 0
 
 

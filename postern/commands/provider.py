@@ -60,14 +60,16 @@ def _row(provider: dict[str, Any]) -> tuple[object, ...]:
         outstanding,
         provider["awaiting_receipts"],
         _rate(provider),
-        wire.get("last_error", ""),
+        wire.get("last_error") or provider["failure"],
     )
 
 
 def _rate(provider: dict[str, Any]) -> str:
     contracted = f"{provider['rate_per_s']}/s" if provider["rate_per_s"] else "no limit"
     if provider["slowed"]:
-        return f"{provider['current_rate_per_s']:g}/s now, {contracted}"
+        contracted = f"{provider['current_rate_per_s']:g}/s now, {contracted}"
+    if provider["window_limit"] is not None:
+        contracted += f", {provider['window_limit']} at a time"
     return contracted
 
 

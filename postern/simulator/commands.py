@@ -5,6 +5,7 @@ import asyncio
 import json
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict
 
@@ -16,6 +17,7 @@ from gateway.runtime.log import configure
 from gateway.runtime.supervisor import Supervisor
 from postern.simulator.behaviour import MAGIC_NUMBERS, Behaviour, IdFormat
 from postern.simulator.ending import Ending
+from postern.simulator.garbage import HTTP_KINDS, SMPP_KINDS, Garbage
 from postern.simulator.http_carrier import SimulatedHttpCarrier
 from postern.simulator.inbox import Inbox, build_inbox_app
 from postern.simulator.smsc import SimulatedSmsc
@@ -41,21 +43,48 @@ def add_arguments(subparsers: "argparse._SubParsersAction[argparse.ArgumentParse
         default="gsm",
         help="meaning of data_coding 0 (default: %(default)s)",
     )
+    _add_garbage(smsc, SMPP_KINDS)
+    for name, text in (
+        ("unbind-after", "unbind a connection after its N-th message"),
+        ("stop-reading-after", "read nothing more of a connection after its N-th message"),
+        ("ignore-binds", "do not answer the first N binds"),
+        ("refuse-binds", "refuse the N binds after those"),
+    ):
+        smsc.add_argument(f"--{name}", type=int, default=0, metavar="N", help=text)
     smsc.add_argument(
-        "--drop-after",
-        type=int,
-        default=0,
-        metavar="N",
-        help="cut a connection instead of answering its N-th message",
+        "--bind-status",
+        type=_number,
+        default=0x0D,
+        metavar="STATUS",
+        help="command_status of refused binds (default: 0x0d)",
     )
     http = carriers.add_parser("http", help="an HTTP carrier with a JSON interface")
     _add_common(http, HTTP_PORT, "http")
     http.add_argument("--secret", default="", help="bearer token that requests must carry")
     http.add_argument("--callback", default="", metavar="URL", help="where receipts go by default")
+    _add_garbage(http, HTTP_KINDS)
+    http.set_defaults(
+        unbind_after=0, stop_reading_after=0, ignore_binds=0, refuse_binds=0, bind_status=0x0D
+    )
+
+
+def _add_garbage(parser: argparse.ArgumentParser, kinds: Sequence[Garbage]) -> None:
+    parser.add_argument(
+        "--garbage",
+        choices=[str(kind) for kind in kinds],
+        help="send garbage with, or instead of, answers",
+    )
+    parser.add_argument(
+        "--garbage-every",
+        type=int,
+        default=1,
+        metavar="N",
+        help="to each N-th message (default: 1)",
+    )
 
 
 def _add_common(parser: argparse.ArgumentParser, port: int, name: str) -> None:
-    parser.set_defaults(run=run, drop_after=0)
+    parser.set_defaults(run=run)
     option = parser.add_argument
     option("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     option("--port", type=_port, default=port, help="0 takes a free one (default: %(default)s)")
@@ -76,15 +105,49 @@ def _add_common(parser: argparse.ArgumentParser, port: int, name: str) -> None:
         type=_number,
         default=0,
         metavar="STATUS",
-        help="answer every submit with this command_status (such as 0x45) or HTTP status",
+        help="answer submits with this command_status (such as 0x45) or HTTP status",
     )
+    option("--reject-every", type=int, default=1, metavar="N", help="but only each N-th submit")
     option("--throttle-every", type=int, default=0, metavar="N", help="throttle each N-th submit")
-    option("--never-answer", action="store_true", help="take messages without an answer")
+    silence = parser.add_mutually_exclusive_group()
+    silence.add_argument(
+        "--never-answer",
+        dest="silence_every",
+        action="store_const",
+        const=1,
+        default=0,
+        help="take messages without an answer",
+    )
+    silence.add_argument(
+        "--silence-every",
+        type=int,
+        default=0,
+        metavar="N",
+        help="take each N-th message without an answer",
+    )
+    option(
+        "--drop-after",
+        type=int,
+        default=0,
+        metavar="N",
+        help="cut a connection instead of answering its N-th message",
+    )
     option("--receipt-first", action="store_true", help="send receipts before the answers")
     option("--duplicate-receipts", type=int, default=0, metavar="N", help="repeat receipts N times")
-    ids = [format.name.lower() for format in IdFormat]
+    option(
+        "--stray-receipts",
+        type=int,
+        default=0,
+        metavar="N",
+        help="send N receipts for messages of nobody with each receipt",
+    )
+    ids = [_word(format) for format in IdFormat]
     option("--response-ids", choices=ids, default="decimal", help="ids in answers")
     option("--receipt-ids", choices=ids, default="decimal", help="ids in receipts")
+
+
+def _word(format: IdFormat) -> str:
+    return format.name.lower().replace("_", "-")
 
 
 def _delay_range(text: str) -> tuple[float, float]:
@@ -120,18 +183,28 @@ def behaviour_of(args: argparse.Namespace) -> Behaviour:
     Raises:
         ValueError: its numbers do not fit together.
     """
+    formats = {_word(format): format for format in IdFormat}
     return Behaviour(
         answer_delay_s=args.answer_delay,
         receipt_delay_s=args.receipt_delay,
         late_by_s=args.late_by,
         reject_status=args.reject_status,
+        reject_every=args.reject_every,
         throttle_every=args.throttle_every,
+        silence_every=args.silence_every,
+        garbage=None if args.garbage is None else Garbage(args.garbage),
+        garbage_every=args.garbage_every,
         drop_after=args.drop_after,
-        never_answer=args.never_answer,
-        response_ids=IdFormat[args.response_ids.upper()],
-        receipt_ids=IdFormat[args.receipt_ids.upper()],
+        unbind_after=args.unbind_after,
+        stop_reading_after=args.stop_reading_after,
+        ignore_binds=args.ignore_binds,
+        refuse_binds=args.refuse_binds,
+        bind_status=args.bind_status,
+        response_ids=formats[args.response_ids],
+        receipt_ids=formats[args.receipt_ids],
         receipt_first=args.receipt_first,
         duplicate_receipts=args.duplicate_receipts,
+        stray_receipts=args.stray_receipts,
     )
 
 

@@ -1,5 +1,6 @@
 """A simulated HTTP carrier: ``POST /send`` with JSON, receipts as POSTs to a callback URL."""
 
+import asyncio
 import hmac
 import json
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from gateway.ports import Clock
 from gateway.runtime.supervisor import Supervisor
 from postern.simulator.behaviour import Answer, Behaviour, Fate, Judge, Plan
 from postern.simulator.callbacks import Callback, CallbackSender
+from postern.simulator.garbage import HttpGarbage, http_garbage
 from postern.simulator.inbox import Inbox
 from postern.simulator.tally import Tally
 from protocols.http.bodies import read_body
@@ -20,6 +22,7 @@ from protocols.http.listener import HttpListener
 
 BODY_LIMIT = 256 * 1024  # octets
 DRAIN_S = 0.5
+SILENCE_S = 600.0  # until a connection without an answer is given up
 
 # `status` and `error` of a receipt.
 _WORDS = {
@@ -113,6 +116,7 @@ class SimulatedHttpCarrier:
         self._callbacks = CallbackSender(clock, supervisor, self.tally)
         # Ids of an earlier run must not come again: its receipts may still be awaited.
         self._numbers = count(clock.now_ms() * 1000)
+        self._taken = 0
         self._listener: HttpListener | None = None
 
     # -- life ------------------------------------------------------------------------------------
@@ -184,10 +188,10 @@ class SimulatedHttpCarrier:
             text=message.text,
             parts=measure(message.text)[1],
         )
-        if plan.answer is Answer.SILENCE:
+        self._taken += 1
+        if plan.answer is not Answer.ACCEPT or self._taken == self._behaviour.drop_after:
             self.tally.unanswered += 1
-            _hang_up(request)
-            return web.Response(status=500)  # nobody reads it
+            return await self._no_answer(request, plan)
         self.tally.accepted += 1
         number = next(self._numbers)
         await self._send_receipts(message, number, plan)
@@ -195,15 +199,25 @@ class SimulatedHttpCarrier:
             {"id": self._behaviour.response_ids.render(number), "status": "accepted"}, status=202
         )
 
+    async def _no_answer(self, request: web.Request, plan: Plan) -> web.Response:
+        if plan.garbage is not None:
+            return _babble(request, http_garbage(plan.garbage))
+        if plan.answer is Answer.SILENCE:
+            await self._clock.sleep(SILENCE_S)
+        return _hang_up(request)
+
     async def _send_receipts(self, message: SendRequest, number: int, plan: Plan) -> None:
         url = message.callback or self._callback_url
         if plan.fate is None or not url:
             return
         behaviour = self._behaviour
         status, error = _WORDS[plan.fate]
-        receipt = {"id": behaviour.receipt_ids.render(number), "status": status, "error": error}
-        callback = Callback(url, json.dumps(receipt).encode())
-        for _ in range(1 + behaviour.duplicate_receipts):
+        # Nobody was told of the numbers of strays.
+        strays = [next(self._numbers) for _ in range(behaviour.stray_receipts)]
+        for receipted in (*strays, *[number] * (1 + behaviour.duplicate_receipts)):
+            message_id = behaviour.receipt_ids.render(receipted)
+            receipt = {"id": message_id, "status": status, "error": error}
+            callback = Callback(url, json.dumps(receipt).encode())
             if behaviour.receipt_first:
                 await self._callbacks.call(callback)
             else:
@@ -214,6 +228,16 @@ def _error(status: int, text: str) -> web.Response:
     return web.json_response({"error": text}, status=status)
 
 
-def _hang_up(request: web.Request) -> None:
+def _hang_up(request: web.Request) -> web.Response:
+    """Ends the connection; what is returned is read by nobody."""
     if request.transport is not None:
         request.transport.abort()
+    return web.Response(status=500)
+
+
+def _babble(request: web.Request, garbage: HttpGarbage) -> web.Response:
+    if garbage.raw and isinstance(request.transport, asyncio.WriteTransport):
+        request.transport.write(garbage.raw)
+        request.transport.close()
+    headers = {"Location": garbage.location} if garbage.location else None
+    return web.Response(status=garbage.status, body=garbage.body, headers=headers)

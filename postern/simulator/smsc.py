@@ -9,6 +9,7 @@ from itertools import count
 
 from gateway.ports import Clock
 from postern.simulator.behaviour import Answer, Behaviour, Fate, Judge, Plan
+from postern.simulator.garbage import Garbage, smpp_garbage
 from postern.simulator.inbox import Inbox
 from postern.simulator.joining import Joiner
 from postern.simulator.mailbox import Mailbox, PendingReceipt
@@ -86,6 +87,7 @@ class SimulatedSmsc:
         self._judge = Judge(self.behaviour)
         self._joiner = Joiner(clock, default_charset)
         self._mailboxes: dict[str, Mailbox] = {}
+        self._binds = 0
         # Ids of an earlier run must not come again: its receipts may still be awaited.
         self._numbers = count(clock.now_ms() * 1000)
         self._listener: asyncio.Server | None = None
@@ -140,6 +142,14 @@ class SimulatedSmsc:
             mailbox = self._mailboxes[system_id] = Mailbox()
         return mailbox
 
+    def bind_refusal(self) -> int | None:
+        """command_status of a scripted refusal, 0 for none; None: the bind is not answered."""
+        self._binds += 1
+        nth = self._binds - self.behaviour.ignore_binds
+        if nth <= 0:
+            return None
+        return self.behaviour.bind_status if nth <= self.behaviour.refuse_binds else 0
+
     def tidy(self, system_id: str) -> None:
         """Forgets a mailbox that nobody uses."""
         if self._mailboxes[system_id].is_idle:
@@ -161,13 +171,20 @@ class SimulatedSmsc:
             return
         text = self._reached(link.system_id, sm)
         link.taken += 1
-        is_cut = link.taken == self.behaviour.drop_after
-        if is_cut:
+        if link.taken == self.behaviour.drop_after:
             link.cut()
-        if is_cut or plan.answer is Answer.SILENCE:
             self.tally.unanswered += 1
-        else:
+        elif plan.answer is Answer.ACCEPT:
             self._accept(link, sequence_number, sm, text, plan)
+        else:
+            self.tally.unanswered += 1
+            if plan.garbage is not None:
+                message_id = self.behaviour.response_ids.render(next(self._numbers))
+                link.babble(plan.garbage, sequence_number, message_id)
+        if link.taken == self.behaviour.unbind_after:
+            link.unbind()
+        if link.taken == self.behaviour.stop_reading_after:
+            link.hold()
 
     def _refusal_status(self, plan: Plan) -> int:
         if plan.answer is Answer.THROTTLE:
@@ -185,9 +202,12 @@ class SimulatedSmsc:
         behaviour = self.behaviour
         self.tally.accepted += 1
         number = next(self._numbers)
+        message_id = behaviour.response_ids.render(number)
         if behaviour.receipt_first:
             self._send_receipt(link, sm, text, number, plan, 0.0)
-        link.answer(sequence_number, 0, behaviour.response_ids.render(number))
+        if plan.garbage is not None:
+            link.babble(plan.garbage, sequence_number, message_id)
+        link.answer(sequence_number, 0, message_id)
         if not behaviour.receipt_first:
             delay_s = behaviour.answer_delay_s + plan.receipt_delay_s
             self._send_receipt(link, sm, text, number, plan, delay_s)
@@ -221,9 +241,11 @@ class SimulatedSmsc:
             return
         now_ms = self.clock.now_ms()
         done_at_ms = now_ms + round(delay_s * 1000)
-        message_id = self.behaviour.receipt_ids.render(number).encode()
-        receipt = PendingReceipt(link, sm, text, message_id, fate, now_ms, done_at_ms)
-        for _ in range(1 + self.behaviour.duplicate_receipts):
+        # Nobody was told of the numbers of strays.
+        strays = [next(self._numbers) for _ in range(self.behaviour.stray_receipts)]
+        for receipted in (*strays, *[number] * (1 + self.behaviour.duplicate_receipts)):
+            message_id = self.behaviour.receipt_ids.render(receipted).encode()
+            receipt = PendingReceipt(link, sm, text, message_id, fate, now_ms, done_at_ms)
             link.mailbox.owed += 1
             if delay_s > 0:
                 self.clock.call_later(delay_s, link.mailbox.put, receipt)
@@ -284,6 +306,12 @@ class SmscLink(Link):
             self.send(encode_header(command_id | RESP, CommandStatus.RINVCMDID, sequence_number))
 
     def _bind(self, command_id: int, sequence_number: int, body: bytes) -> None:
+        refusal = self._smsc.bind_refusal()
+        if refusal is None:
+            return
+        if refusal:
+            self.send(encode_header(command_id | RESP, refusal, sequence_number))
+            return
         try:
             bind = decode_bind(body)
             mailbox = self._smsc.admit(bind.system_id, bind.password)
@@ -320,6 +348,10 @@ class SmscLink(Link):
             self._clock.call_later(delay_s, self.send, response)
         else:
             self.send(response)
+
+    def babble(self, kind: Garbage, sequence_number: int, message_id: str) -> None:
+        """Sends garbage with, or instead of, the answer; at once."""
+        self.send(smpp_garbage(kind, sequence_number, message_id.encode()))
 
     def cut(self) -> None:
         """Ends the connection at once; what was read and not handled stays so."""

@@ -6,7 +6,7 @@ prefix the path has.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from aiohttp import web
@@ -42,15 +42,31 @@ def build_app(
     routes: Iterable[web.RouteDef] = (),
     *,
     client_max_size: int = CLIENT_MAX_SIZE,
+    is_stopping: Callable[[], bool] = lambda: False,
 ) -> web.Application:
-    """The application with all `doors`, and `routes` that belong to none (callbacks, documents)."""
+    """The application with all `doors`, and `routes` that belong to none (callbacks, documents).
+
+    Once `is_stopping()`, every answer is the last of its connection.
+    """
     # Longest prefix first, so that a door may live below another's prefix.
     ordered = sorted(doors, key=lambda door: len(door.prefix), reverse=True)
-    app = web.Application(client_max_size=client_max_size, middlewares=[_fault_answers(ordered)])
+    middlewares = [_last_answers(is_stopping), _fault_answers(ordered)]
+    app = web.Application(client_max_size=client_max_size, middlewares=middlewares)
     app.add_routes(routes)
     for door in ordered:
         app.add_routes(door.routes())
     return app
+
+
+def _last_answers(is_stopping: Callable[[], bool]) -> Middleware:
+    @web.middleware
+    async def close_connections(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        if is_stopping():
+            response.force_close()  # the next request goes to a gateway that stays
+        return response
+
+    return close_connections
 
 
 def _fault_answers(doors: Sequence[RestDoor]) -> Middleware:

@@ -22,7 +22,12 @@ class NotSent(Exception):
 
 
 class AnswerLost(Exception):
-    """The request may have reached the peer, and no complete answer came."""
+    """The request may have reached the peer, and no complete answer came.
+
+    `timed_out`: the peer kept the connection and said nothing, or not all, in time.
+    """
+
+    timed_out = False
 
 
 class HttpAnswer(NamedTuple):
@@ -86,7 +91,9 @@ class OutgoingSession:
             raise NotSent(_reason(error)) from error
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             # uvloop reports some broken sockets as RuntimeError.
-            raise AnswerLost(_reason(error)) from error
+            lost = AnswerLost(_reason(error))
+            lost.timed_out = isinstance(error, TimeoutError)
+            raise lost from error
 
     async def close(self) -> None:
         """Closes all connections."""

@@ -9,7 +9,7 @@ it says is the template's to judge.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -68,11 +68,7 @@ class HttpProvider:
         supervisor: Supervisor,
         draw: Callable[[], float],
     ) -> None:
-        if template.needs_callback_url and not options.callback_url:
-            raise ValueError(
-                f"provider {options.name}: its template sends {{callback_url}}, but no public URL "
-                "for callbacks is configured"
-            )
+        check_callback_url(options.name, template, options.callback_url)
         self.whole_text = template.whole_text
         self._options = options
         self._template = template
@@ -80,11 +76,9 @@ class HttpProvider:
         self._clock = clock
         self._supervisor = supervisor
         self._draw = draw
-        self._session = OutgoingSession(
-            options.user_agent,
-            timeout_s=options.timeout_s,
-            connect_timeout_s=options.connect_timeout_s,
-        )
+        self._wanted = options, template
+        self._is_switching = False  # takes nothing until `whole_text` can change
+        self._session = _session(options)
         self._pending: dict[asyncio.Task[Outcome], tuple[Message, int]] = {}
         self._state = LinkState.STOPPED
         self._failures = 0  # to connect, in a row
@@ -93,11 +87,17 @@ class HttpProvider:
 
     def room(self) -> int:
         """Requests it can take now."""
+        if self._is_switching:
+            return 0
         if self._state is LinkState.UP:
             return max(0, self._options.window - len(self._pending))
         if self._state is LinkState.PROBING and not self._pending:
             return 1
         return 0
+
+    def capacity(self) -> int:
+        """Requests it takes at a time."""
+        return self._options.window
 
     def is_up(self) -> bool:
         """Whether requests may be tried: started, and not in the backoff of a broken link."""
@@ -132,6 +132,34 @@ class HttpProvider:
             timer.cancel()
         await self._session.close()
 
+    def reconfigure(self, options: HttpProviderOptions, template: HttpTemplate) -> None:
+        """Sends by another template from now on; requests under way end as they began.
+
+        Who splits long texts is changed once nothing is outstanding, because an answer is judged by
+        it.
+
+        Raises:
+            ValueError: the template sends {callback_url} and there is none; nothing is changed.
+        """
+        check_callback_url(options.name, template, options.callback_url)
+        self._wanted = options, template
+        self._is_switching = template.whole_text != self.whole_text and bool(self._pending)
+        if not self._is_switching:
+            self._adopt()
+
+    def _adopt(self) -> None:
+        before, origin = self._options, self._template.origin
+        self._options, self._template = self._wanted
+        self.whole_text = self._template.whole_text
+        if _session_settings(before) != _session_settings(self._options):
+            session, self._session = self._session, _session(self._options)
+            self._supervisor.spawn(
+                _close_after(session, list(self._pending)), f"http-provider-{before.name}-closing"
+            )
+        if self._template.origin != origin:
+            self._connected()  # what failed was the other address
+        self._sink.room_changed()
+
     def describe(self) -> Mapping[str, object]:
         """Live state, without secrets."""
         return {
@@ -158,7 +186,7 @@ class HttpProvider:
         except AnswerLost as error:
             self._last_error = str(error)
             self._connected()
-            return Unknown("answer_lost")
+            return Unknown("answer_lost", silent=error.timed_out)
         self._connected()
         return template.read_answer(answer.status, answer.headers, answer.body)
 
@@ -172,7 +200,10 @@ class HttpProvider:
         else:
             outcome = task.result()
         self._sink.settled(message, part, outcome)
-        if not had_room and self.room() > 0:
+        if self._is_switching and not self._pending:
+            self._is_switching = False
+            self._adopt()
+        elif not had_room and self.room() > 0:
             self._sink.room_changed()
 
     def _settle_soon(self, message: Message, part: int, outcome: Outcome) -> None:
@@ -210,3 +241,37 @@ class HttpProvider:
         if self._backoff is not None:
             self._backoff.cancel()
             self._backoff = None
+
+
+def check_callback_url(name: str, template: HttpTemplate, callback_url: str) -> None:
+    """Whether the template of provider `name` has what it sends.
+
+    Raises:
+        ValueError: it sends {callback_url} and there is none.
+    """
+    if template.needs_callback_url and not callback_url:
+        raise ValueError(
+            f"provider {name}: its template sends {{callback_url}}, but no public URL for callbacks"
+            " is configured"
+        )
+
+
+def _session_settings(options: HttpProviderOptions) -> tuple[object, ...]:
+    return options.user_agent, options.timeout_s, options.connect_timeout_s
+
+
+def _session(options: HttpProviderOptions) -> OutgoingSession:
+    return OutgoingSession(
+        options.user_agent,
+        timeout_s=options.timeout_s,
+        connect_timeout_s=options.connect_timeout_s,
+    )
+
+
+async def _close_after(session: OutgoingSession, requests: Sequence[asyncio.Task[Outcome]]) -> None:
+    """Closes `session` once its last requests have ended."""
+    try:
+        if requests:
+            await asyncio.wait(requests)
+    finally:
+        await session.close()

@@ -113,12 +113,20 @@ class WebhookNotifier:
         self._woken = asyncio.Event()
         self._look = True  # read the store in the next round
         self._more = False  # the last read was full
+        self._is_draining = False
         self._poll: Timer | None = None
 
     def wake(self) -> None:
         """Looks for due deliveries at once rather than at the next poll."""
         self._look = True
         self._woken.set()
+
+    async def drain(self, deadline_s: float) -> None:
+        """Begins no further delivery and waits up to `deadline_s` for those on their way."""
+        self._is_draining = True
+        end = self._clock.monotonic() + deadline_s
+        while self._tasks and self._clock.monotonic() < end:
+            await self._clock.sleep(0.02)
 
     async def run(self) -> None:
         """Delivers until cancelled; then notes what was delivered and drops what is on its way."""
@@ -149,7 +157,10 @@ class WebhookNotifier:
     def _wants_more(self) -> bool:
         """Whether to read on at once: all that waits is held up by its host, and there is more."""
         return (
-            self._more and len(self._tasks) < CONCURRENCY and len(self._queue.known) < KNOWN_LIMIT
+            self._more
+            and not self._is_draining
+            and len(self._tasks) < CONCURRENCY
+            and len(self._queue.known) < KNOWN_LIMIT
         )
 
     async def _refill(self) -> None:
@@ -173,7 +184,7 @@ class WebhookNotifier:
             self._queue.add(self._host(delivery.url), delivery)
 
     def _start_waiting(self, session: OutgoingSession) -> None:
-        while len(self._tasks) < CONCURRENCY:
+        while len(self._tasks) < CONCURRENCY and not self._is_draining:
             taken = self._queue.take()
             if taken is None:
                 return

@@ -421,13 +421,17 @@ def encode_deliver_sm_resp(sequence_number: int, command_status: int) -> bytes:
     )
 
 
+# 4.4.2 allows 64; some peers exceed it, and no index of a store takes what garbage may hold.
+MOST_MESSAGE_ID_OCTETS = 255
+
+
 def decode_message_id(body: bytes) -> str:
-    """message_id of a submit_sm_resp, raw; empty when there is none.
+    """message_id of a submit_sm_resp, raw; empty when there is none, cut when it is endless.
 
     Seen from peers, with any command_status: no body, one null octet, an id without its NUL, and
     TLVs straight after the header or after the id.
     """
-    message_id = body.partition(b"\0")[0]
+    message_id = body.partition(b"\0")[0][:MOST_MESSAGE_ID_OCTETS]
     # An octet below space opens a TLV: those of the standard are all below 0x2000.
     if message_id and message_id[0] < 0x20:
         return ""

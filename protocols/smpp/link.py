@@ -120,9 +120,9 @@ class Link(asyncio.Protocol):
         if exc is not None and not self.close_reason:
             self.close_reason = str(exc) or type(exc).__name__
         self.session.closed()
-        self._out.clear()
         self._held.clear()
         self.link_lost()
+        self._out.clear()
 
     def pause_writing(self) -> None:
         """The peer does not read as fast as we write."""
@@ -207,18 +207,21 @@ class Link(asyncio.Protocol):
         out.append(pdu)
 
     def _flush(self) -> None:
-        out = self._out
-        if not out:
-            return
-        transport = self._transport
-        if not transport.is_closing():
-            transport.write(b"".join(out) if len(out) > 1 else out[0])
-            # A stranger gets the first mark only: any number of them may come.
-            if not self.can_write and (
-                not self.session.is_bound or transport.get_write_buffer_size() > WRITE_LIMIT_OCTETS
-            ):
-                self.abort("the peer does not read")
+        out, transport = self._out, self._transport
+        if not out or transport.is_closing():
+            return  # `unsent` tells what stays behind
+        transport.write(b"".join(out) if len(out) > 1 else out[0])
         out.clear()
+        # A stranger gets the first mark only: any number of them may come.
+        if not self.can_write and (
+            not self.session.is_bound or transport.get_write_buffer_size() > WRITE_LIMIT_OCTETS
+        ):
+            self.abort("the peer does not read")
+
+    def unsent(self, command_id: int) -> set[int]:
+        """sequence_numbers of what no transport was given, of one kind; for `link_lost`."""
+        pdus, _ = frame(b"".join(self._out))
+        return {number for command, _, number, _ in pdus if command == command_id}
 
     # -- timers and the end ----------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from gateway.domain.keys import key_time_ms
 from gateway.domain.lifecycle import MessageState, NotifyWhen
 from gateway.domain.message import Answer, Message, Opaque, Submission
 from gateway.domain.outcome import Deferred, Outcome, Refused
+from gateway.domain.provider_id import AS_IS, MOST_ID_CHARACTERS, receipted_id
 from gateway.domain.receipt import Receipt
 from gateway.domain.sms_text import Alphabet
 from protocols.smpp import receipt_text
@@ -371,7 +372,7 @@ def usual_receipt(body: bytes, id_mode: str) -> Receipt | None:
     if id_length is not None and ord(id_length) != len(message_id) + 1:
         return None
     return Receipt(
-        message_id if id_mode == "as_is" else receipted_id(message_id, id_mode),
+        message_id if id_mode == AS_IS else receipted_id(message_id, id_mode),
         state,
         "" if err == "000" or not err.strip("0") else err,
         receipt_text.decode_date(done_date),
@@ -392,13 +393,13 @@ def receipt(sm: ShortMessage, id_mode: str) -> Receipt | None:
         octets = tags.get(Tag.MESSAGE_PAYLOAD, b"")
     text = receipt_text.parse(octets)
     id_tlv = tags.get(Tag.RECEIPTED_MESSAGE_ID)
-    message_id = id_tlv.rstrip(b"\0").decode("latin-1") if id_tlv else ""
+    message_id = provider_message_id(id_tlv.decode("latin-1")) if id_tlv else ""
     state: MessageState | None = None
     error, done_at_ms = "", 0
     if text is not None:
-        message_id = message_id or text.id
+        message_id = message_id or provider_message_id(text.id)
         state = _STATE_OF_STAT.get(text.stat, _S.UNKNOWN if text.stat else None)
-        error = text.err[:32]
+        error = text.err.replace("\0", "")[:32]  # no store keeps U+0000
         if text.done_date:
             done_at_ms = receipt_text.decode_date(text.done_date)
     if state is None:
@@ -409,25 +410,9 @@ def receipt(sm: ShortMessage, id_mode: str) -> Receipt | None:
     return Receipt(receipted_id(message_id, id_mode), state, error, done_at_ms)
 
 
-_MOST_ID_DIGITS = 64
-_DECIMAL = re.compile("[0-9]+")
-_HEXADECIMAL = re.compile("(?:0[xX])?[0-9A-Fa-f]+")
-
-
-def receipted_id(message_id: str, id_mode: str) -> str:
-    """The id as submit_sm_resp wrote it, from the id as the receipt writes it (trap 32).
-
-    `id_mode`: "as_is"; "hex_to_dec" (the response is hex, the receipt decimal); "dec_to_hex" (the
-    other way round).  An id that is no number of its base, or over 64 digits (the limit of 4.4.2),
-    stays as it is.
-    """
-    if len(message_id) > _MOST_ID_DIGITS:
-        return message_id
-    if id_mode == "hex_to_dec" and _DECIMAL.fullmatch(message_id):
-        return f"{int(message_id):x}"
-    if id_mode == "dec_to_hex" and _HEXADECIMAL.fullmatch(message_id):
-        return str(int(message_id, 16))
-    return message_id
+def provider_message_id(message_id: str) -> str:
+    """An id as every store can keep it, however the provider wrote it: up to a NUL, not endless."""
+    return message_id.partition("\0")[0][:MOST_ID_CHARACTERS]
 
 
 def payload_of(sm: ShortMessage) -> bytes:

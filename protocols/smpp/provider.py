@@ -15,6 +15,7 @@ from gateway.domain.outcome import Deferred, Outcome, Refused, Sent, Unknown
 from gateway.policy.retry import reconnect_delay_s
 from gateway.ports import Clock, ProviderSink
 from protocols.smpp import mapping
+from protocols.smpp.bind_set import BindSet, Keeper
 from protocols.smpp.codec import (
     PduError,
     decode_message_id,
@@ -36,6 +37,7 @@ _DELIVER_SM = CommandId.DELIVER_SM
 
 log = logging.getLogger("postern.smpp.provider")
 
+_SUBMIT_SM = int(CommandId.SUBMIT_SM)
 _SUBMIT_SM_RESP = int(CommandId.SUBMIT_SM_RESP)
 _TRANSMITTING = frozenset({State.BOUND_TX, State.BOUND_TRX})
 _BIND_COMMANDS = {
@@ -45,8 +47,12 @@ _BIND_COMMANDS = {
 # Wrong credentials will not get better in a second: slow retry with an alarm (trap 17).
 _CREDENTIAL_ERRORS = frozenset({CommandStatus.RINVPASWD, CommandStatus.RINVSYSID})
 CREDENTIAL_RETRY_S = 30.0
+# What an SMSC answers that allows no more binds than stand already.
+_NO_PLACE = frozenset({CommandStatus.RALYBND, CommandStatus.RBINDFAIL})
 CONNECT_TIMEOUT_S = 10.0
 MOST_CONNECT_WAIT_S = 5.0  # trying a host that is away costs nobody much; being late back does
+STEADY_S = 10.0  # a bind that ends sooner counts as one more failure: it may go on like that
+NO_BIND = "no bind"
 MOST_UNSTORED = 10_000  # receipts per link that the store has not taken yet
 
 Item = Message | tuple[Message, int]
@@ -92,19 +98,13 @@ class SmppProvider:
         self.options = options
         self.sink = sink
         self.clock = clock
-        self.encoder = SegmentEncoder(
-            charset=options.charset,
-            concatenation=options.concatenation,
-            receipts=options.receipts,
-            source_ton=options.source_ton,
-            source_npi=options.source_npi,
-            dest_ton=options.dest_ton,
-            dest_npi=options.dest_npi,
-        )
-        self.whole_text = options.concatenation == "payload"
+        self.encoder = _encoder(options)
+        self.whole_text = _is_whole(options)
+        self._wanted = options
+        self._is_switching = False  # takes nothing until `whole_text` can change
         self._spawn = spawn
         self._draw = draw
-        self._keepers: list[asyncio.Task[None]] = []
+        self._binds = BindSet(options.name, keep=self._keep_bound, spawn=spawn)
         self._transmitters: list[ProviderLink] = []
         self._links: set[ProviderLink] = set()
         self._stopping = False
@@ -114,10 +114,7 @@ class SmppProvider:
 
     async def start(self) -> None:
         """Begins to connect; returns at once."""
-        for command_id in _BIND_COMMANDS[self.options.bind_mode]:
-            for n in range(self.options.binds):
-                name = f"bind-{self.options.name}-{command_id.name.lower()}-{n}"
-                self._keepers.append(self._spawn(self._keep_bound(command_id), name=name))
+        self._binds.want(_BIND_COMMANDS[self.options.bind_mode], self.options.binds)
 
     async def stop(self, deadline_s: float) -> None:
         """Stops sending, waits for outstanding answers up to `deadline_s`, unbinds, closes."""
@@ -131,9 +128,10 @@ class SmppProvider:
             await self.clock.sleep(0.02)
         for link in list(self._links):
             link.abort("the gateway stops")
-        for keeper in self._keepers:
+        keepers = self._binds.tasks
+        for keeper in keepers:
             keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
+        await asyncio.gather(*keepers, return_exceptions=True)
 
     def is_up(self) -> bool:
         """Whether a transmitting bind stands."""
@@ -141,16 +139,20 @@ class SmppProvider:
 
     def room(self) -> int:
         """Free window over all transmitting binds."""
-        if self._stopping:
+        if self._stopping or self._is_switching:
             return 0
         return sum(link.window.room for link in self._transmitters if link.can_write)
+
+    def capacity(self) -> int:
+        """Window over all transmitting binds."""
+        return sum(link.window.limit for link in self._transmitters if link.can_write)
 
     def submit(self, message: Message, part: int) -> None:
         """Sends part `part` on the bind with the most room."""
         links = self._transmitters
         if not links:
             # The bind went down between room() and here.
-            self.clock.call_soon(self.sink.settled, message, part, Deferred("no bind"))
+            self.clock.call_soon(self.sink.settled, message, part, Deferred(NO_BIND, unsent=True))
             return
         link = links[0] if len(links) == 1 else max(links, key=_room)
         link.submit(message, part)
@@ -176,21 +178,73 @@ class SmppProvider:
             "last_error": self._last_error,
         }
 
+    # -- reload ----------------------------------------------------------------------------------
+
+    def reconfigure(self, options: SmppProviderOptions) -> None:
+        """Works with other options from now on; no bind that still fits them is dropped.
+
+        Another address, credential or bind mode needs new sessions: those of before carry messages
+        until the new ones stand, then drain and unbind.  Whether a long text goes as one message is
+        changed once nothing is outstanding, because an answer is judged by it.
+        """
+        self._wanted = options
+        if _is_whole(options) == self.whole_text or not self.outstanding:
+            self._adopt()
+        elif not self._is_switching:
+            self._is_switching = True
+            self._spawn(self._adopt_when_settled(), name=f"reconfigure-{options.name}")
+
+    async def _adopt_when_settled(self) -> None:
+        while self.outstanding:
+            await self.clock.sleep(0.02)
+        self._adopt()
+
+    def _adopt(self) -> None:
+        self._is_switching = False
+        if self._stopping:
+            return
+        before, options = self.options, self._wanted
+        self.options = options
+        self.encoder = _encoder(options)
+        self.whole_text = _is_whole(options)
+        for link in self._links:
+            link.take_options()
+        if _session_settings(before) != _session_settings(options):
+            log.info("provider.renewing", extra={"fields": {"provider": options.name}})
+            self._binds.renew()
+        self._binds.want(_BIND_COMMANDS[options.bind_mode], options.binds)
+        self.sink.room_changed()
+
+    def unbind_when_answered(self, link: "ProviderLink") -> None:
+        """Ends a session once every submit_sm of it has its response."""
+        self._spawn(self._unbind_when_answered(link), name=f"unbind-{self.options.name}")
+
+    async def _unbind_when_answered(self, link: "ProviderLink") -> None:
+        while link.window:
+            await self.clock.sleep(0.02)
+        link.unbind()
+
     # -- the pool --------------------------------------------------------------------------------
 
-    async def _keep_bound(self, command_id: CommandId) -> None:
+    async def _keep_bound(self, keeper: Keeper) -> None:
         """Keeps one bind alive: connect, bind, wait for its end, back off, again."""
         failures = 0
         while not self._stopping:
-            link = await self._connect(command_id)
+            link = await self._connect(keeper)
+            was_bound = False
             if link is not None:
-                if await link.ended:
+                since = self.clock.monotonic()
+                was_bound = await link.ended
+                if was_bound and self.clock.monotonic() - since >= STEADY_S:
                     failures = 0
                 self._last_error = link.close_reason or self._last_error
+                if link.bind_status in _NO_PLACE:
+                    self._binds.make_place()
             failures += 1
-            if self._stopping:
+            if self._stopping or keeper.is_retired:
+                self._binds.ended(keeper)
                 return
-            if link is None:
+            if link is None or was_bound:
                 delay_s = reconnect_delay_s(failures, self._draw(), most_s=MOST_CONNECT_WAIT_S)
             else:
                 delay_s = reconnect_delay_s(failures, self._draw())
@@ -208,12 +262,12 @@ class SmppProvider:
             )
             await self.clock.sleep(delay_s)
 
-    async def _connect(self, command_id: CommandId) -> "ProviderLink | None":
+    async def _connect(self, keeper: Keeper) -> "ProviderLink | None":
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 _, link = await loop.create_connection(
-                    lambda: ProviderLink(self, command_id), self.options.host, self.options.port
+                    lambda: ProviderLink(self, keeper), self.options.host, self.options.port
                 )
         except (OSError, TimeoutError) as error:
             self._last_error = f"cannot connect: {error or 'timed out'}"
@@ -233,6 +287,8 @@ class SmppProvider:
         if link.session.state in _TRANSMITTING:
             self._transmitters.append(link)
             self.sink.room_changed()
+        if self._binds.stands():
+            log.info("provider.renewed", extra={"fields": {"provider": self.options.name}})
 
     def link_down(self, link: "ProviderLink") -> None:
         """No more parts over this link."""
@@ -246,6 +302,34 @@ class SmppProvider:
         self.link_down(link)
 
 
+def _encoder(options: SmppProviderOptions) -> SegmentEncoder:
+    return SegmentEncoder(
+        charset=options.charset,
+        concatenation=options.concatenation,
+        receipts=options.receipts,
+        source_ton=options.source_ton,
+        source_npi=options.source_npi,
+        dest_ton=options.dest_ton,
+        dest_npi=options.dest_npi,
+    )
+
+
+def _is_whole(options: SmppProviderOptions) -> bool:
+    return options.concatenation == "payload"
+
+
+def _session_settings(options: SmppProviderOptions) -> tuple[object, ...]:
+    """What a session cannot change once it is bound."""
+    return (
+        options.host,
+        options.port,
+        options.system_id,
+        options.password,
+        options.system_type,
+        options.bind_mode,
+    )
+
+
 def _room(link: "ProviderLink") -> int:
     return link.window.limit - len(link.window) if link.can_write else -1
 
@@ -256,11 +340,12 @@ class ProviderLink(Link):
     `ended` resolves when the connection is gone, with whether it had been bound.
     """
 
-    def __init__(self, provider: SmppProvider, command_id: CommandId) -> None:
+    def __init__(self, provider: SmppProvider, keeper: Keeper) -> None:
         super().__init__(Role.ESME, provider.options.timers, provider.clock)
         self._provider = provider
         self._sink = provider.sink
-        self._command_id = command_id
+        self._keeper = keeper
+        self._command_id = keeper.command_id
         self._timeout_s = provider.options.response_timeout_s
         self._encoder = provider.encoder
         self._id_mode = provider.options.id_mode
@@ -275,7 +360,9 @@ class ProviderLink(Link):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Binds at once."""
         super().connection_made(transport)
+        self._keeper.link = self
         self._provider.link_opened(self)
+        self.take_options()  # they may have changed while it connected
         options = self._provider.options
         try:
             bind = encode_bind(
@@ -292,13 +379,40 @@ class ProviderLink(Link):
         self.send(bind)
 
     def link_lost(self) -> None:
-        """What was on its way has an unknown outcome."""
+        """What was on its way has an unknown outcome; what had not begun to leave has not left."""
+        self._keeper.link = None
         self._provider.link_closed(self)
         reason = self.close_reason or "the peer closed the connection"
+        for sequence_number in sorted(self.unsent(_SUBMIT_SM)):
+            item = self.window.complete(sequence_number)
+            if item is not None:
+                self._settle(item, Deferred(NO_BIND, unsent=True))
         for item in self.window.drain():
             self._settle(item, Unknown(reason))
         if not self.ended.done():
             self.ended.set_result(self._was_bound)
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether its session stands."""
+        return self.session.is_bound
+
+    def let_go(self) -> None:
+        """Takes no more parts, and unbinds once those it carries are answered."""
+        self.leaving()
+        self._provider.unbind_when_answered(self)
+
+    def take_options(self) -> None:
+        """The provider's options of now.
+
+        A shorter timeout counts for what is sent from now on, and behind what is outstanding.
+        """
+        options = self._provider.options
+        self._encoder = self._provider.encoder
+        self._id_mode = options.id_mode
+        self._timeout_s = options.response_timeout_s
+        self._timers = self.session.timers = options.timers
+        self.window.limit = options.window
 
     def next_enquire_sequence(self) -> int:
         """All our requests share one count."""
@@ -309,8 +423,8 @@ class ProviderLink(Link):
         self._provider.link_down(self)
 
     def is_settled(self) -> bool:
-        """Whether every submit_sm has its response."""
-        return not self.window
+        """Whether every submit_sm and every receipt has its response."""
+        return not self.window and not self._unstored
 
     # -- sending ---------------------------------------------------------------------------------
 
@@ -422,13 +536,15 @@ class ProviderLink(Link):
         status = _ROK if is_stored else CommandStatus.RX_T_APPN
         if self.session.state is not _CLOSED:
             self.send(encode_deliver_sm_resp(sequence_number, status))
+            if self._unbind_resp is not None:
+                self.finish_unbind()
 
     # -- time ------------------------------------------------------------------------------------
 
     def swept(self, now: float) -> None:
         """Requests without an answer: neither sent nor failed."""
         for item in self.window.expire(now):
-            self._settle(item, Unknown("no answer in time"))
+            self._settle(item, Unknown("no answer in time", silent=True))
         self.finish_unbind()
 
     def writable(self) -> None:

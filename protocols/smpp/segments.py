@@ -1,7 +1,7 @@
 """South: one part of a message as a submit_sm, in the provider's charset and concatenation."""
 
 from gateway.domain.message import Message
-from gateway.domain.sms_text import Alphabet, is_plain
+from gateway.domain.sms_text import Alphabet, is_plain, split
 from gateway.policy.receipt_policy import asks_for_receipt
 from gateway.ports import Clock
 from protocols.smpp import charset as charsets
@@ -114,16 +114,33 @@ class SegmentEncoder:
         opaque = message.opaque
         if opaque is not None:
             return opaque.data_coding, opaque.esm_class, opaque.octets, opaque.tlvs
-        text = message.text or ""
-        total = message.part_count
+        text, total = message.text or "", message.part_count
+        alphabet = self._alphabet(text, message.alphabet, total)
+        if total > 1 and self._concatenation != "payload":
+            text = split(text, alphabet)[part]
+        data_coding, octets = self._encode_text(text, alphabet)
         if total == 1 or self._concatenation == "payload":
-            data_coding, octets = self._encode_text(text, message.alphabet)
             return data_coding, 0, octets, b""
-        data_coding, octets = self._encode_text(message.part_texts()[part], message.alphabet)
         if self._concatenation == "sar":
             return data_coding, 0, octets, udh.encode_sar(message.reference, total, part + 1)
         header = udh.encode_concatenation(message.reference, total, part + 1)
         return data_coding, ESM_UDHI, header + octets, b""
+
+    def _alphabet(self, text: str, alphabet: Alphabet, total: int) -> Alphabet:
+        """The message's own, or UCS-2 when the provider's charset does not have the whole text.
+
+        Raises:
+            ValueError: in UCS-2 it would make more than the `total` parts that were paid for.
+        """
+        if alphabet == Alphabet.UCS2 or self._charset == charsets.GSM:
+            return alphabet
+        try:
+            text.encode(charsets.DEFAULT_CHARSETS[self._charset])
+        except UnicodeEncodeError as error:
+            if len(split(text, Alphabet.UCS2)) > total:
+                raise ValueError(f"{error}; in UCS-2 it would take more parts") from None
+            return Alphabet.UCS2
+        return alphabet
 
     def _encode_text(self, text: str, alphabet: Alphabet) -> tuple[int, bytes]:
         if alphabet == Alphabet.UCS2:

@@ -39,6 +39,11 @@ _BINDS = frozenset(
 _RECEIVING = frozenset({State.BOUND_RX, State.BOUND_TRX})
 MOST_BIND_TRIES = 3
 _ID_FORMS = {"hex": b"%016x", "decimal": b"%d"}
+# Two bits of the door note, above those of `mapping`, keep the form of the id that the customer was
+# told: receipts repeat it, whatever the credential says by then.  0: from before this was kept.
+_NOTE_SHIFT = 33
+_NOTED_FORMATS = ("", "hex", "decimal", "uuid")
+_FORMAT_NOTES = {name: n << _NOTE_SHIFT for n, name in enumerate(_NOTED_FORMATS)}
 POSTPONE_S = 5.0
 
 
@@ -142,7 +147,7 @@ class SmppServer:
             link.abort("the gateway stops")
 
     def drop(self, credential: Credential) -> None:
-        """The credential was disabled: its links end now."""
+        """The credential was disabled: its links unbind, once what is outstanding is answered."""
         customer = self._customers.get(credential.id)
         if customer is not None:
             for link in list(customer.links):
@@ -188,9 +193,11 @@ class SmppServer:
 
     # -- what links ask --------------------------------------------------------------------------
 
-    def message_id(self, key: int, credential: Credential) -> bytes:
-        """The id a customer sees: hex, decimal or UUID, per credential."""
-        form = _ID_FORMS.get(credential.message_id_format)
+    def message_id(self, message: Message, credential: Credential) -> bytes:
+        """The id a customer sees: hex, decimal or UUID, as the credential had it at the submit."""
+        noted = _NOTED_FORMATS[message.door_note >> _NOTE_SHIFT & 3]
+        form = _ID_FORMS.get(noted or credential.message_id_format)
+        key = message.key
         return self._public_ids.encode("message", key).encode() if form is None else form % key
 
     def connections(self) -> list[dict[str, object]]:
@@ -217,7 +224,6 @@ class ServerLink(Link):
         self._charset = server.options.default_charset
         self._with_tlvs = True
         self._bind_tries = 0
-        self._limit = 1
         self.window: Window[Message] = Window(server.options.delivery_window)
         self.credential: Credential | None = None
         self.unanswered = 0  # submit_sm without their response
@@ -254,8 +260,11 @@ class ServerLink(Link):
             self._server.left(self, self.credential)
 
     def is_settled(self) -> bool:
-        """Whether every submit_sm has its response."""
-        return not self.unanswered
+        """Whether every submit_sm has its response; when we leave, every deliver_sm as well.
+
+        A customer that unbinds may not answer ours any more.
+        """
+        return not self.unanswered and (bool(self._unbind_resp) or not self.window)
 
     def next_enquire_sequence(self) -> int:
         """Our requests share the numbers of deliver_sm."""
@@ -292,13 +301,14 @@ class ServerLink(Link):
                 self.send(encode_submit_sm_resp(sequence_number, error.command_status, b""))
                 return
             destination = mapping.recipient(sm.destination_addr, sm.dest_addr_ton, credential)
+        submission.door_note |= _FORMAT_NOTES[credential.message_id_format]
         result = self._submitter.submit(submission, destination)
         if type(result) is Refusal:
             status = mapping.REFUSAL_STATUS[result.code]
             self.send(encode_submit_sm_resp(sequence_number, status, b""))
             return
         self.unanswered += 1
-        if self.unanswered >= self._limit:
+        if self.unanswered >= credential.window:
             self.hold()
 
     def _answer(self, token: object, result: Message | Batch | Refusal) -> None:
@@ -311,10 +321,10 @@ class ServerLink(Link):
         if isinstance(result, Refusal):
             status = mapping.REFUSAL_STATUS[result.code]
             self.send(encode_submit_sm_resp(sequence_number, status, b""))
-        else:
-            message_id = self._server.message_id(result.key, credential)
+        elif isinstance(result, Message):
+            message_id = self._server.message_id(result, credential)
             self.send(encode_submit_sm_resp(sequence_number, 0, message_id))
-        if self._is_holding and self.unanswered < self._limit:
+        if self._is_holding and self.unanswered < credential.window:
             self.release()
         if self._unbind_resp is not None:
             self.finish_unbind()
@@ -348,6 +358,8 @@ class ServerLink(Link):
             status, reason = CommandStatus.RBINDFAIL, "address not allowed"
         elif not await server.directory.check_password(credential, password):
             status, reason = CommandStatus.RINVPASWD, "wrong password"
+        elif server.directory.smpp(system_id) is not credential:
+            status, reason = CommandStatus.RINVSYSID, "disabled meanwhile"
         if self.session.state is not State.BINDING:
             return  # the connection ended meanwhile
         if credential is not None and not status and not server.admit(self, credential):
@@ -358,7 +370,6 @@ class ServerLink(Link):
             self.release()
             return
         self.credential = credential
-        self._limit = credential.window
         self.session.bound(command_id)
         version = INTERFACE_VERSION if self._with_tlvs else None
         self.send(
@@ -402,7 +413,7 @@ class ServerLink(Link):
         sequence_number = window.next_sequence()
         pdu = mapping.encode_receipt(
             message,
-            self._server.message_id(message.key, credential),
+            self._server.message_id(message, credential),
             sequence_number,
             with_tlvs=self._with_tlvs,
         )
@@ -432,11 +443,14 @@ class ServerLink(Link):
             sink.notified(message)
         if was_full and self.credential is not None and self.session.state in BOUND_STATES:
             sink.room_changed(self.credential)
+        if self._unbind_resp is not None:
+            self.finish_unbind()
 
     def swept(self, now: float) -> None:
         """deliver_sm without an answer are offered again, on any bind."""
         for message in reversed(self.window.expire(now)):
             self._server.notifications.postponed(message, 1.0)
+        self.finish_unbind()
 
     def writable(self) -> None:
         """The customer reads again."""

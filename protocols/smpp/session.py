@@ -257,10 +257,6 @@ class Session:
                 return action
         return None
 
-    def next_deadline(self) -> float | None:
-        """When `next_action` may have something next; None when no timer runs."""
-        return min((due_at for due_at, _ in self._deadlines()), default=None)
-
     def _deadlines(self) -> list[tuple[float, Action]]:
         """Running timers, the gravest first."""
         timers = self.timers

@@ -23,7 +23,16 @@ from gateway.domain.lifecycle import MessageState as S
 from gateway.domain.lifecycle import MoneyState, Notified
 from gateway.domain.message import IdempotencyKey
 from gateway.store.store import Store
-from tests.support.groups import PRICE, accepting, change, commit, group_of, new_message, write
+from tests.support.groups import (
+    PRICE,
+    accepting,
+    change,
+    commit,
+    group_of,
+    new_message,
+    writable,
+    write,
+)
 
 
 async def account(
@@ -477,7 +486,7 @@ async def test_closed_store_is_unavailable(store: Store) -> None:
         await store.messages.last_key()
     with pytest.raises(StoreUnavailable):
         await store.accounts.disable_undeclared([])
-    assert not await store.writable()
+    assert not await writable(store)
 
 
 async def test_close_waits_for_the_running_group(store: Store) -> None:

@@ -128,7 +128,45 @@ async def test_found_by_own_provider_id_unless_final(store: Store) -> None:
     assert [row.state for row in found] == [S.SENT, S.UNKNOWN, S.ATTEMPTED]
     assert await store.messages.by_provider_message_id(2, ["p1"]) == []
     assert await store.messages.by_provider_message_id(1, []) == []
-    assert await store.messages.by_provider_message_id(1, ["P1", "p1 ", ""]) == []
+    assert await store.messages.by_provider_message_id(1, ["q1", "p1 ", ""]) == []
+
+
+@pytest.mark.parametrize("asked", ["00AB12", "ab12", "AB12", "0ab12"])
+async def test_case_and_leading_zeros_of_a_provider_id_do_not_count(
+    store: Store, asked: str
+) -> None:
+    await write(
+        store,
+        new_messages=[new_message(key, part_count=1 + (key == 4)) for key in range(1, 6)],
+        message_changes=[
+            change(1, S.QUEUED, S.SENT, provider_message_id="00AB12"),
+            change(2, S.QUEUED, S.SENT, provider_message_id="ab12"),
+            change(3, S.QUEUED, S.SENT, provider_message_id="ab120"),
+            change(5, S.QUEUED, S.SENT, provider_message_id=""),
+        ],
+        part_changes=[PartChange(4, 0, 1, "0Ab12", S.SENT), PartChange(4, 1, 1, "x", S.SENT)],
+    )
+    assert keys(await store.messages.by_provider_message_id(1, [asked])) == [1, 2, 4]
+
+
+async def test_ids_of_zeros_alone_are_one_id_and_no_id_is_none(store: Store) -> None:
+    await write(store, new_messages=[new_message(key) for key in (1, 2, 3)])
+    changes = [
+        change(key, S.QUEUED, S.SENT, provider_message_id=id)
+        for key, id in ((1, "0"), (2, "000"), (3, ""))
+    ]
+    await write(store, message_changes=changes)
+    assert keys(await store.messages.by_provider_message_id(1, ["0"])) == [1, 2]
+
+
+async def test_only_ascii_letters_are_folded(store: Store) -> None:
+    await write(
+        store,
+        new_messages=[new_message(1)],
+        message_changes=[change(1, S.QUEUED, S.SENT, provider_message_id="0ÄB")],
+    )
+    assert keys(await store.messages.by_provider_message_id(1, ["Äb"])) == [1]
+    assert await store.messages.by_provider_message_id(1, ["äb"]) == []
 
 
 async def test_found_by_the_provider_id_of_a_part(store: Store) -> None:

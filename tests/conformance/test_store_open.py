@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from gateway.domain.errors import ConfigurationError, StoreUnavailable
+from gateway.domain.lifecycle import MessageState
 from gateway.runtime.clock import LoopClock
 from gateway.store.migrate import known_migrations
 from gateway.store.store import Store
-from tests.support.groups import new_message, write
+from tests.support.groups import change, new_message, writable, write
 
 OpenStore = Callable[..., Any]
 
@@ -72,7 +73,7 @@ async def test_failed_migration_leaves_nothing(
     from gateway.store import migrate
 
     broken = migrate.Migration(
-        2, "0002_broken", "CREATE TABLE extra (id bigint);\nCREATE NONSENSE;"
+        9000, "9000_broken", "CREATE TABLE extra (id bigint);\nCREATE NONSENSE;"
     )
     monkeypatch.setattr(
         migrate, "known_migrations", lambda dialect: [*known_migrations(dialect), broken]
@@ -86,17 +87,35 @@ async def test_failed_migration_leaves_nothing(
         await transaction.execute("CREATE TABLE extra (id bigint)")  # it is not there
 
 
+async def test_an_older_store_gets_its_new_indexes(
+    open_store: OpenStore, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gateway.store import migrate
+
+    monkeypatch.setattr(migrate, "known_migrations", lambda dialect: known_migrations(dialect)[:1])
+    store = await open_store(store_url)
+    await write(store, new_messages=[new_message(1)])
+    sent = change(1, MessageState.QUEUED, MessageState.SENT, provider_message_id="00AB12")
+    await write(store, message_changes=[sent])
+    await store.close()
+    monkeypatch.undo()
+
+    again = await open_store(store_url)
+    [row] = await again.messages.by_provider_message_id(1, ["ab12"])
+    assert row.provider_message_id == "00AB12"
+
+
 async def test_second_daemon_is_shut_out(open_store: OpenStore, store_url: str) -> None:
     store = await open_store(store_url)
     with pytest.raises(StoreUnavailable, match="another daemon"):
         await open_store(store_url, clock=HastyClock())
-    assert await store.writable()
+    assert await writable(store)
     await store.close()
     await open_store(store_url)
 
 
 async def test_open_store_is_writable(store: Store) -> None:
-    assert await store.writable()
+    assert await writable(store)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,16 @@ from gateway.domain.errors import ConfigurationError, StoreRejected, StoreUnavai
 from gateway.domain.lifecycle import MessageState as S
 from gateway.store.store import Store
 from tests.support.databases import PostgresServer
-from tests.support.groups import PRICE, accepting, change, commit, group_of, new_message, write
+from tests.support.groups import (
+    PRICE,
+    accepting,
+    change,
+    commit,
+    group_of,
+    new_message,
+    writable,
+    write,
+)
 from tests.support.severing_proxy import Cut, SeveringProxy
 from tests.support.waiting import until
 
@@ -51,7 +60,7 @@ async def behind(postgres: PostgresServer, postgres_database: str) -> AsyncItera
 
 async def recovered(store: Store) -> None:
     """Until the store takes writes again."""
-    await until(store.writable)
+    await until(lambda: writable(store))
 
 
 async def exists(store: Store, key: int) -> bool:
@@ -191,7 +200,7 @@ async def test_away_means_unavailable_at_once_and_back_means_back(
         await store.messages.last_key()
     with pytest.raises(StoreUnavailable):
         await store.ledger.top_up(1, 1, "", 1)
-    assert not await store.writable()
+    assert not await writable(store)
     await proxy.start()
     await recovered(store)
     await write(store, new_messages=[new_message(2)])

@@ -1,5 +1,6 @@
 """SQLite in trouble: disk full, read-only, locked, a log that grows; and the rights of its files."""
 
+import asyncio
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
@@ -13,8 +14,8 @@ from gateway.domain.lifecycle import MessageState as S
 from gateway.store import sqlite as engine_module
 from gateway.store.sqlite import SqliteEngine
 from gateway.store.store import Store
-from tests.support.clock import FakeClock
-from tests.support.groups import change, commit, group_of, new_message, write
+from tests.support.clock import FakeClock, settle
+from tests.support.groups import change, commit, group_of, new_message, writable, write
 from tests.support.waiting import until
 
 OpenStore = Callable[..., Any]
@@ -37,12 +38,23 @@ async def pragma(store: Store, text: str) -> None:
     await engine._writer.call(lambda connection: connection.execute(f"PRAGMA {text}").fetchall())
 
 
+def path_of(store: Store) -> Path:
+    engine = store._engine
+    assert isinstance(engine, SqliteEngine)
+    return engine._path
+
+
 def octets(path: Path) -> int:
     return path.stat().st_size
 
 
 def log_octets(path: Path) -> int:
     return Path(f"{path}-wal").stat().st_size
+
+
+def copies(path: Path) -> list[Path]:
+    """Of a store whose file was taken away."""
+    return [copy for copy in path.parent.glob("*.saved-*") if octets(copy)]
 
 
 def mode(path: Path) -> int:
@@ -85,7 +97,7 @@ async def test_read_only_store_is_unavailable_and_still_read(store: Store) -> No
     assert isinstance(
         await commit(store, group_of(new_messages=[new_message(2)])), StoreUnavailable
     )
-    assert not await store.writable()
+    assert not await writable(store)
     assert await store.messages.last_key() == 1
 
 
@@ -101,6 +113,165 @@ async def test_file_held_by_another_program_is_unavailable(store: Store, path: P
     other.execute("ROLLBACK")
     other.close()
     await write(store, new_messages=[new_message(1)])
+
+
+async def test_empty_group_asks_whether_the_disk_takes_writes(store: Store) -> None:
+    await pragma(store, "query_only = 1")
+    assert isinstance(await commit(store, group_of()), StoreUnavailable)
+    await pragma(store, "query_only = 0")
+    log = log_octets(path_of(store))
+    assert await commit(store, group_of()) is None
+    assert await commit(store, group_of(notified_keys=[1])) is None  # changes no row either
+    assert log_octets(path_of(store)) > log
+
+
+async def test_a_transaction_left_open_is_ended_by_the_next_group(store: Store) -> None:
+    await pragma(store, "user_version")
+    engine = store._engine
+    assert isinstance(engine, SqliteEngine)
+    await engine._writer.call(lambda connection: connection.execute("BEGIN"))
+    assert isinstance(await commit(store, group_of()), StoreUnavailable)
+    await write(store, new_messages=[new_message(1)])
+
+
+async def test_traffic_waits_a_second_at_most_for_another_program(store: Store) -> None:
+    rows = await store._engine._writer.call(  # type: ignore[attr-defined]
+        lambda connection: connection.execute("PRAGMA busy_timeout").fetchall()
+    )
+    assert rows == [(1000,)]
+
+
+async def test_file_held_at_the_start_is_waited_for_and_then_named(
+    open_store: OpenStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await (await open_store(f"sqlite:///{path}")).close()
+    monkeypatch.setattr(engine_module, "_OPEN_BUSY_MS", 50)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StoreUnavailable, match="locked; another program holds it"):
+        await open_store(f"sqlite:///{path}")
+    other.close()
+    await open_store(f"sqlite:///{path}")
+
+
+# --- files that are taken away ------------------------------------------------------------------
+
+
+@pytest.fixture
+def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks at its files all the time."""
+    monkeypatch.setattr(engine_module, "CHECKPOINT_INTERVAL_S", 0.001)
+    monkeypatch.setattr(engine_module, "CHECKPOINT_PAUSES", 0)
+
+
+async def taken_away(store: Store) -> None:
+    """Until the store has noticed."""
+
+    async def noticed() -> bool:
+        return not await writable(store)
+
+    await until(noticed)
+
+
+def move(file: Path, to: Path) -> None:
+    file.rename(to)
+
+
+@pytest.mark.usefixtures("watchful")
+@pytest.mark.parametrize("suffix", ["", "-wal"])
+async def test_a_removed_file_ends_writing_and_everything_is_saved(
+    open_store: OpenStore, path: Path, suffix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = await open_store(f"sqlite:///{path}")
+    await write(store, new_messages=[new_message(key) for key in range(1, 100)])
+    move(Path(f"{path}{suffix}"), Path(f"{path}.elsewhere"))
+    await taken_away(store)
+    error = await commit(store, group_of(new_messages=[new_message(101)]))
+    assert isinstance(error, StoreUnavailable)
+    assert f"{path}{suffix} was removed or replaced; stop the daemon and move" in str(error)
+    with pytest.raises(StoreUnavailable, match="removed"):
+        await store.providers.declare("one")
+    assert await store.messages.last_key() == 99  # what is there can still be read
+    (saved,) = copies(path)
+    assert str(saved) in str(error)
+    assert mode(saved) == 0o600
+    [record] = caplog.records
+    assert (record.getMessage(), record.__dict__["fields"]) == (
+        "store.file_gone",
+        {"path": f"{path}{suffix}", "copy": str(saved)},
+    )
+    await store.close()
+    again = await open_store(f"sqlite:///{saved}")
+    assert await again.messages.last_key() == 99
+
+
+async def test_what_was_written_before_the_loss_was_noticed_is_in_the_copy(
+    open_store: OpenStore, path: Path
+) -> None:
+    clock = FakeClock()
+    store = await open_store(f"sqlite:///{path}", clock=clock)
+    move(path, Path(f"{path}.elsewhere"))
+    await write(store, new_messages=[new_message(1)])
+
+    async def is_saved() -> bool:
+        await clock.advance_async(engine_module.CHECKPOINT_INTERVAL_S)
+        return bool(copies(path))
+
+    await until(is_saved)
+    await store.close()
+    again = await open_store(f"sqlite:///{copies(path)[0]}")
+    assert await again.messages.last_key() == 1
+
+
+@pytest.mark.usefixtures("watchful")
+async def test_a_file_that_comes_back_is_used_again(open_store: OpenStore, path: Path) -> None:
+    store = await open_store(f"sqlite:///{path}")
+    move(path, Path(f"{path}.elsewhere"))
+    await taken_away(store)
+    move(Path(f"{path}.elsewhere"), path)
+    await until(lambda: writable(store))
+
+
+@pytest.mark.usefixtures("watchful")
+async def test_a_group_that_waits_while_the_copy_is_made_is_not_written(
+    open_store: OpenStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be in the file without a name, and not in the copy."""
+    store = await open_store(f"sqlite:///{path}")
+    engine = store._engine
+    assert isinstance(engine, SqliteEngine)
+    waiting: list[asyncio.Future[Exception | None]] = []
+    began, save = asyncio.Event(), engine._save
+
+    async def save_late(missing: Path) -> None:
+        group = group_of(new_messages=[new_message(1)])
+        waiting.append(asyncio.ensure_future(commit(store, group)))
+        await settle()
+        began.set()
+        await save(missing)
+
+    monkeypatch.setattr(engine, "_save", save_late)
+    move(path, Path(f"{path}.elsewhere"))
+    async with asyncio.timeout(20):
+        await began.wait()
+    assert isinstance(await waiting[0], StoreUnavailable)
+
+
+@pytest.mark.usefixtures("watchful")
+async def test_a_copy_that_cannot_be_made_is_said_so(
+    open_store: OpenStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    store = await open_store(f"sqlite:///{folder}/store.db")
+    move(folder, tmp_path / "elsewhere")
+    await taken_away(store)
+    error = await commit(store, group_of())
+    assert "put back what was there" in str(error)
+    assert "No such file" in caplog.records[0].__dict__["fields"]["copy"]
+
+
+# --- as files -----------------------------------------------------------------------------------
 
 
 async def test_readers_cannot_write(store: Store) -> None:
@@ -169,7 +340,10 @@ async def test_log_over_its_cap_is_emptied(
 
 
 async def test_log_is_kept_while_a_reader_needs_it(
-    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     engine = store._engine
     assert isinstance(engine, SqliteEngine)
@@ -178,15 +352,21 @@ async def test_log_is_kept_while_a_reader_needs_it(
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM message").fetchall()
     await write(store, new_messages=[new_message(key, text="x" * 1000) for key in range(1, 300)])
-    await engine.checkpoint()
+    monkeypatch.setattr(engine_module, "FORCED_CHECKPOINT_INTERVAL_S", 0.0)
+    for _ in range(2):
+        await engine.checkpoint()
     assert log_octets(path) > 300_000
+    # Said once, with its size.
+    [record] = caplog.records
+    assert record.getMessage() == "store.log_kept"
+    assert record.__dict__["fields"]["octets"] > 300_000
     # The store goes on, and the reader still sees its moment.
     await write(store, new_messages=[new_message(300)])
     assert reader.execute("SELECT count(*) FROM message").fetchone() == (0,)
     reader.close()
 
 
-async def test_failed_checkpoint_is_reported_and_tried_again(
+async def test_failed_checkpoint_is_reported_once_and_tried_again(
     open_store: OpenStore,
     path: Path,
     caplog: pytest.LogCaptureFixture,
@@ -194,16 +374,29 @@ async def test_failed_checkpoint_is_reported_and_tried_again(
 ) -> None:
     clock = FakeClock()
     store = await open_store(f"sqlite:///{path}", clock=clock)
-    failures = 0
+    tries = 0
+    is_failing = True
 
     async def fail() -> None:
-        nonlocal failures
-        failures += 1
-        raise sqlite3.OperationalError("disk I/O error")
+        nonlocal tries
+        tries += 1
+        if is_failing:
+            raise sqlite3.OperationalError("disk I/O error")
+
+    async def tried(times: int) -> None:
+        async def enough() -> bool:
+            await clock.advance_async(engine_module.CHECKPOINT_INTERVAL_S)
+            return tries >= times
+
+        await write(store, new_messages=[new_message(times)])
+        await until(enough)
 
     monkeypatch.setattr(store._engine, "checkpoint", fail)
-    for key in (1, 2):
-        await write(store, new_messages=[new_message(key)])
-        await clock.advance_async(2 * engine_module.CHECKPOINT_INTERVAL_S)
-    assert failures == 2
+    await tried(1)
+    await tried(2)
+    assert [r.getMessage() for r in caplog.records] == ["store.checkpoint_failed"]
+    is_failing = False
+    await tried(3)
+    is_failing = True
+    await tried(4)
     assert [r.getMessage() for r in caplog.records] == ["store.checkpoint_failed"] * 2

@@ -38,6 +38,9 @@ class FakeWire:
     def room(self) -> int:
         return max(0, self.window - len(self.outstanding)) if self.up else 0
 
+    def capacity(self) -> int:
+        return self.window
+
     def submit(self, message: Message, part: int) -> None:
         assert self._is_stored(message.key), "sent before its accept was on disk"
         assert (message, part) not in self.outstanding, "the same part twice at once"

@@ -76,3 +76,8 @@ async def commit(store: Committer, group: CommitGroup) -> Exception | None:
 async def write(store: Committer, **lists: list[Any]) -> None:
     """Commits what must not fail."""
     assert await commit(store, group_of(**lists)) is None
+
+
+async def writable(store: Committer) -> bool:
+    """Whether the store takes writes now: an empty group asks just that."""
+    return await commit(store, CommitGroup()) is None

@@ -103,7 +103,7 @@ class World:
         max_ready: int = 10_000,
         max_in_memory: int = 200_000,
         max_uncommitted: int = 50_000,
-        retention_days: int = 90,
+        retention_days: float = 90,
         whole_text: bool = False,
         windows: int = 100,
         are_up: bool = True,
@@ -125,9 +125,10 @@ class World:
         heart = world.heart = await build_heart(
             cast(Settings, settings), cast(Store, store), clock, world.supervisor
         )
-        heart.dispatcher._draw = lambda: 0.0  # retries without jitter, always the first of a tier
+        heart.dispatcher.draw = lambda: 0.0  # retries without jitter, always the first of a tier
         await heart.directory.load()
-        await heart.directory.apply(tuple(accounts or [account_spec(charge_at=charge_at)]))
+        specs = tuple(accounts or [account_spec(charge_at=charge_at)])
+        heart.directory.adopt(await heart.directory.declare(specs))
         heart.fates.webhook_urls = heart.directory.webhook_urls
         heart.switchboard.set_rates(
             rates or [RateSpec(channel="sms", prefix="", price_micros=PRICE)]
@@ -157,21 +158,25 @@ class World:
         wire = FakeWire(
             spec.name, window, whole_text=whole_text, is_stored=self.store.rows.__contains__
         )
-        wire.sink = sink = LaneSink(heart.dispatcher, heart.receipts)
+        wire.sink = sink = LaneSink(heart.dispatcher, heart.outcomes, heart.receipts)
         sink.lane = heart.dispatcher.lanes[id] = Lane(id, spec, wire)
         heart.fates.provider_names[id] = spec.name
         self.wires[spec.name] = wire
         return wire
 
-    async def restarted(self, **changes: Any) -> "World":
-        """Throws this heart away as a crash would, and recovers on the same store."""
+    async def restarted(self, *, recovers: bool = True, **changes: Any) -> "World":
+        """Throws this heart away as a crash would, and recovers on the same store.
+
+        Without `recovers` its lanes are up and what was queued is not read back yet.
+        """
         await self.supervisor.stop()
         self.store.writing = None
         clock = FakeClock(self.clock.now_ms())
         world = await World.build(store=self.store, clock=clock, **{**self._known, **changes})
         for name, wire in self.wires.items():
             world.wires[name].ids = wire.ids  # providers do not start again with ours
-        await world.recover()
+        if recovers:
+            await world.recover()
         return world
 
     async def recover(self) -> None:

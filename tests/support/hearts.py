@@ -184,7 +184,7 @@ class RunningHeart(NamedTuple):
         assert await asyncio.wait_for(stored, LIMIT_S)
 
     def _sink(self, name: str) -> LaneSink:
-        sink = LaneSink(self.heart.dispatcher, self.heart.receipts)
+        sink = LaneSink(self.heart.dispatcher, self.heart.outcomes, self.heart.receipts)
         sink.lane = self.lane(name)
         return sink
 
@@ -211,7 +211,7 @@ async def running_heart(
         heart = await build_heart(settings, store, clock, supervisor)
         await heart.directory.load()
         declared = settings.declared()
-        await heart.directory.apply(declared.accounts)
+        heart.directory.adopt(await heart.directory.declare(declared.accounts))
         heart.switchboard.set_rates(declared.rates)
         wires = await _declare_lanes(heart, settings)
         yield RunningHeart(heart, settings, wires)

@@ -28,6 +28,7 @@ from gateway.domain.identity import (
 )
 from gateway.domain.lifecycle import MessageState, MoneyState, Notified, is_final
 from gateway.domain.message import IdempotencyKey, StoredAnswer
+from gateway.domain.provider_id import canonical_id
 from tests.support.clock import FakeClock, settle
 
 Done = Callable[[CommitGroup, Exception | None], None]
@@ -51,6 +52,7 @@ class MemoryStore:
         self.unavailable = False  # writes and reads fail
         self.failures: list[Exception] = []  # what the next commits end with
         self.poison: set[object] = set()  # message keys, texts, ids: a row with one is rejected
+        self.reads = 0  # pages of queued rows
         self.slow_reads = False  # reads take their snapshot at once and return turns later
         self.accounts = self.messages = self.retention = self
         self.secrets = Secrets()
@@ -218,6 +220,7 @@ class MemoryStore:
     async def queued(
         self, account_id: int, priority: int, after: tuple[int, int], due_before_ms: int, limit: int
     ) -> list[StoredMessage]:
+        self.reads += 1
         await self._read()
         rows = self._find(
             lambda row: (
@@ -259,13 +262,16 @@ class MemoryStore:
         self, provider_id: int, ids: Sequence[str]
     ) -> list[StoredMessage]:
         await self._read()
+        forms = {canonical_id(id) for id in ids if id}
         rows = [
             row
             for row in self._find(
                 lambda row: not is_final(row.state) or row.state == MessageState.UNKNOWN
             )
             if any(
-                p.provider_id == provider_id and p.provider_message_id in ids
+                p.provider_id == provider_id
+                and p.provider_message_id
+                and canonical_id(p.provider_message_id) in forms
                 for p in (row, *row.parts)
             )
         ]

@@ -7,6 +7,7 @@ def provider_gauges(name: str = "carrier", **changes: object) -> ProviderGauges:
     values: dict[str, object] = {
         "name": name, "queued": 3, "outstanding": 2, "awaiting_receipts": 7, "links_up": 1,
         "is_up": True, "is_paused": False,
+        "is_circuit_open": False, "rate_limit": 0.0, "window_limit": 0.0,
     } | changes  # fmt: skip
     return ProviderGauges(**values)  # type: ignore[arg-type]  # a test changes what it names
 
@@ -15,6 +16,7 @@ def gauges(**changes: object) -> Gauges:
     values: dict[str, object] = {
         "providers": (provider_gauges(),), "waiting": 4, "in_memory": 9, "binds": {"acme": 2},
         "available_micros": {"EUR": 99_965_000}, "journal_pending": 1, "store_available": True,
+        "store_trouble": "",
         "message_log_lost": 5, "uptime_s": 12.5,
     } | changes  # fmt: skip
     return Gauges(**values)  # type: ignore[arg-type]
@@ -75,6 +77,9 @@ class FakeOperations:
 
     async def message(self, message_id: str) -> Facts:
         return self._answer("message", message_id)
+
+    async def cancel(self, message_id: str) -> Facts:
+        return self._answer("cancel", message_id)
 
     async def providers(self) -> Facts:
         return self._answer("providers")

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -49,7 +49,12 @@ def accepts(port: int) -> bool:
 class PosternProcess:
     """One `postern` command; its output is kept in files of `directory`."""
 
-    def __init__(self, directory: Path, *arguments: str | Path) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *arguments: str | Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.directory = directory
         self._output = directory / f"{arguments[0]}.out"
         self._errors = directory / f"{arguments[0]}.err"
@@ -60,6 +65,7 @@ class PosternProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=errors,
+                env=environment,
             )
 
     def __enter__(self) -> Self:

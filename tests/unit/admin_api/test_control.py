@@ -58,6 +58,7 @@ EXAMPLES: list[tuple[str, dict[str, object], list[object]]] = [
         ["set_sender", "a", "S", "approved", ""],
     ),
     ("message.show", {"id": "1"}, ["message", "1"]),
+    ("message.cancel", {"id": "1"}, ["cancel", "1"]),
     ("provider.list", {}, ["providers"]),
     ("provider.pause", {"provider": "p"}, ["pause", "p"]),
     ("provider.resume", {"provider": "p"}, ["resume", "p"]),

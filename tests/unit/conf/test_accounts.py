@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.domain.account import ChargeAt, NumberCheck
+from gateway.domain.account import ChargeAt, NumberCheck, RefundPolicy
 from gateway.domain.declared import AccountSpec, SmppCredentialSpec, TokenSpec, WebhookSpec
 
 
@@ -18,6 +18,7 @@ def test_every_key_reaches_the_heart(load_text) -> None:
         requests_per_min = 0
         number_check = "valid"
         charge = "delivery"
+        refund = "undelivered"
         senders = ["ACME", "+371200", "*"]
         [[account.token]]
         secret = { env = "TOKEN" }
@@ -52,6 +53,7 @@ def test_every_key_reaches_the_heart(load_text) -> None:
         requests_per_min=0,
         number_check=NumberCheck.VALID,
         charge_at=ChargeAt.DELIVERY,
+        refund=RefundPolicy.UNDELIVERED,
         senders=("ACME", "+371200", "*"),
         tokens=(
             TokenSpec(
@@ -87,6 +89,7 @@ def test_every_key_reaches_the_heart(load_text) -> None:
         ('credit = "-1"', "credit", "must not be negative"),
         ("rate = -1", "rate", "must be greater than or equal to 0"),
         ('number_check = "maybe"', "number_check", "must be 'possible' or 'valid'"),
+        ('refund = "always"', "refund", "must be 'unsent', 'undelivered' or 'never'"),
         (
             '[[account.token]]\nsecret = "t"\ndoors = ["smpp"]',
             "token[0].doors[0]",

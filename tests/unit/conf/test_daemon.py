@@ -92,6 +92,11 @@ def test_refuses_bad_store_urls_without_showing_them(problems_in, url: str, reas
     assert "hidden" not in problems["store.url"]
 
 
+@pytest.mark.parametrize(("text", "days"), [("90", 90), ("0.5", 0.5), ("0", 0)])
+def test_retention_is_in_days_or_parts_of_one(load_text, text: str, days: float) -> None:
+    assert load_text(f"[store]\nretention_days = {text}").store.retention_days == days
+
+
 def test_a_store_url_may_come_from_elsewhere(load_text) -> None:
     settings = load_text(
         '[store]\nurl = { env = "DATABASE_URL" }', environ={"DATABASE_URL": "postgresql://h/db"}

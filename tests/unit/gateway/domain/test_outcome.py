@@ -7,6 +7,11 @@ def test_outcomes_show_themselves() -> None:
     ]  # fmt: skip
 
 
+def test_silence_shows() -> None:
+    assert repr(Unknown("z", silent=True)) == "Unknown('z', silent=True)"
+    assert not Unknown("z").silent
+
+
 def test_a_delay_is_no_throttling_and_a_refusal_is_this_providers_unless_said() -> None:
     assert not Deferred("busy").throttled
     assert not Refused("no").everywhere

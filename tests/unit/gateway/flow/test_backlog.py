@@ -28,8 +28,8 @@ async def let_all_go(world: World) -> list[int]:
 
 async def test_memory_is_bounded_per_account_and_class() -> None:
     world = await overflowing(50)
-    assert world.waiting() == {(1, 1): (10, True)}
-    assert len(world.heart.backlogs.live) == 10
+    assert world.waiting() == {(1, 1): (5, True)}  # with nobody to take them, half of the bound
+    assert len(world.heart.backlogs.live) == 5
     await world.accepted(priority=3)
     assert world.waiting()[1, 3] == (1, False)
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.domain.account import ChargeAt, Credential, NumberCheck
+from gateway.domain.account import ChargeAt, Credential, NumberCheck, RefundPolicy
 from gateway.domain.declared import AccountSpec, SmppCredentialSpec, TokenSpec, WebhookSpec
+from gateway.domain.errors import ConfigurationError, StoreUnavailable
 from gateway.domain.identity import CredentialKind, Origin, SenderState
 from gateway.flow.directory import AccountDirectory
 from gateway.flow.passwords import Passwords
@@ -34,7 +35,7 @@ class Office:
         self.directory.on_disabled = self.closed.append
 
     async def apply(self, *specs: AccountSpec) -> None:
-        await self.directory.apply(specs)
+        self.directory.adopt(await self.directory.declare(specs))
 
 
 @pytest.fixture
@@ -75,14 +76,14 @@ async def test_every_setting_arrives(office: Office) -> None:
     await office.apply(
         account_spec(
             limit_micros=-5, region="CH", rate_per_s=3, requests_per_min=4,
-            number_check=NumberCheck.VALID, charge_at=ChargeAt.DELIVERY, smpp=(smpp,),
-            tokens=(token,),
+            number_check=NumberCheck.VALID, charge_at=ChargeAt.DELIVERY,
+            refund=RefundPolicy.NEVER, smpp=(smpp,), tokens=(token,),
         )
     )  # fmt: skip
     acme = office.directory.by_name["acme"]
     assert (acme.limit_micros, acme.region, acme.rate_per_s) == (-5, "CH", 3)
     assert (acme.requests_per_min, acme.number_check) == (4, NumberCheck.VALID)
-    assert acme.charge_at == ChargeAt.DELIVERY
+    assert (acme.charge_at, acme.refund) == (ChargeAt.DELIVERY, RefundPolicy.NEVER)
     way = office.directory.smpp("acme")
     assert way is not None
     for name in ("max_binds", "window", "rate_per_s", "message_id_format", "receipt_keep_s"):
@@ -163,13 +164,13 @@ async def test_a_changed_token_is_another_credential(office: Office) -> None:
     assert fresh is not old
 
 
-async def test_a_changed_password_ends_the_binds_of_the_old_one(office: Office) -> None:
+async def test_a_changed_password_closes_nothing_that_is_open(office: Office) -> None:
     way = office.directory.smpp("acme")
     assert way is not None
     changed = SmppCredentialSpec(system_id="acme", password="fresh")
     await office.apply(account_spec(smpp=(changed,)))
     assert office.directory.smpp("acme") is way
-    assert office.closed == [way]
+    assert office.closed == []
     assert await office.directory.check_password(way, "fresh")
     assert not await office.directory.check_password(way, "secret")
 
@@ -229,22 +230,92 @@ async def test_webhooks_follow_the_file(office: Office) -> None:
     assert (office.directory.webhook_urls, office.directory.webhook_secrets) == ({}, {})
 
 
-async def test_a_webhook_is_known_all_through_a_reload(
-    office: Office, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await office.apply(account_spec(webhooks=(HOOK,)))
+async def test_a_changed_secret_of_a_webhook_counts_at_once(office: Office) -> None:
     acme = office.directory.by_name["acme"]
-    seen = []
-    load_senders = office.store.load_senders
-
-    async def looking() -> object:
-        seen.append(office.directory.webhook_secrets.get((acme.id, HOOK.url)))
-        return await load_senders()
-
-    monkeypatch.setattr(office.store, "load_senders", looking)
+    await office.apply(account_spec(webhooks=(HOOK,)))
     await office.apply(account_spec("first"), account_spec(webhooks=(replace(HOOK, secret="new"),)))
-    assert seen == ["sealed"]
     assert office.directory.webhook_secrets == {(acme.id, HOOK.url): "new"}
+
+
+# --- two steps ----------------------------------------------------------------------------------
+
+OTHER_SPECS = (
+    account_spec(
+        rate_per_s=50, limit_micros=-7, senders=("NEW",), webhooks=(HOOK,),
+        tokens=(TokenSpec(secret="fresh"),),
+        smpp=(SmppCredentialSpec(system_id="acme", password="fresh", window=3),),
+    ),
+    account_spec("other"),
+)  # fmt: skip
+
+
+def alive(directory: AccountDirectory) -> object:
+    """Everything that `OTHER_SPECS` change."""
+    acme, way = directory.by_name["acme"], directory.smpp("acme")
+    assert way is not None
+    return (
+        acme.rate_per_s, acme.limit_micros, set(acme.senders), acme.default_sender,
+        way.window, way.digest, sorted(directory.by_name), dict(directory.webhook_secrets),
+        directory.token("token-acme"), directory.token("fresh"),
+    )  # fmt: skip
+
+
+async def test_what_is_declared_is_alive_only_once_it_is_adopted(office: Office) -> None:
+    before = alive(office.directory)
+    declared = await office.directory.declare(OTHER_SPECS)
+    assert alive(office.directory) == before
+    assert office.closed == []
+    office.directory.adopt(declared)
+    acme, way = office.directory.by_name["acme"], office.directory.smpp("acme")
+    assert way is not None
+    assert (acme.rate_per_s, acme.limit_micros, acme.senders, way.window) == (50, -7, {"NEW"}, 3)
+    assert office.directory.token("token-acme") is None
+    assert office.directory.token("fresh") is not None
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "load_senders", "declare", "set_sender", "declare_credential", "disable_undeclared",
+        "disable_undeclared_credentials",
+    ],
+)  # fmt: skip
+async def test_a_declaration_that_fails_halfway_changes_nothing_and_can_be_repeated(
+    office: Office, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    acme_specs, other_specs = OTHER_SPECS[:1], OTHER_SPECS
+    before = alive(office.directory)
+    real = getattr(office.store, step)
+    calls = []
+
+    async def failing(*args: object, **kwargs: object) -> object:
+        calls.append(args)
+        if len(calls) == 2 or step.startswith("disable"):
+            raise StoreUnavailable("disk full")
+        return await real(*args, **kwargs)
+
+    monkeypatch.setattr(office.store, step, failing)
+    with pytest.raises(StoreUnavailable):
+        await office.directory.declare(other_specs)
+    assert alive(office.directory) == before
+    assert office.closed == []
+
+    monkeypatch.setattr(office.store, step, real)
+    await office.apply(*acme_specs)  # another file by now: "other" is in the store and not in it
+    assert office.directory.by_name["acme"].senders == {"NEW"}
+    assert office.directory.smpp("other") is None
+    assert not any(row.enabled for row in office.store.account_rows.values() if row.name == "other")
+    await office.apply(account_spec())
+    assert office.directory.by_name["acme"].senders == {"ACME"}
+    assert office.directory.token("token-acme") is not None
+    assert office.directory.token("fresh") is None
+
+
+async def test_a_changed_currency_is_found_before_anything_is_written(office: Office) -> None:
+    rows = dict(office.store.account_rows)
+    with pytest.raises(ConfigurationError, match=r"acme.*cannot change"):
+        await office.directory.declare((account_spec("first"), account_spec(currency="USD")))
+    assert office.store.account_rows == rows
 
 
 # --- what an operator's command made ------------------------------------------------------------

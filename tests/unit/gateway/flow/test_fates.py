@@ -1,12 +1,13 @@
 """What each end costs, who hears of it, and what is written down."""
 
 import json
+import re
 from itertools import product
 from pathlib import Path
 
 import pytest
 
-from gateway.domain.account import ChargeAt, Door
+from gateway.domain.account import ChargeAt, Door, RefundPolicy
 from gateway.domain.commit_group import EventKind
 from gateway.domain.declared import RateSpec, WebhookSpec
 from gateway.domain.lifecycle import (
@@ -17,6 +18,7 @@ from gateway.domain.lifecycle import (
     Notified,
     NotifyWhen,
 )
+from gateway.domain.outcome import Refused
 from gateway.runtime.message_log import MessageLog
 from tests.support.heart import NEVER, PRICE, World, account_spec
 
@@ -24,24 +26,53 @@ S = MessageState
 PAID, FREE = (PRICE, 0), (0, 0)
 
 
-def expected(charge_at: ChargeAt, state: MessageState, was_sent: bool) -> tuple[int, int]:
-    """The refund rules, written once more as a table."""
-    if charge_at == ChargeAt.ACCEPT:
-        # Given back when it never left; an unknown fate keeps the charge.
-        keeps = was_sent or state in (S.DELIVERED, S.HANDED_OVER, S.UNKNOWN)
-    elif charge_at == ChargeAt.SUBMIT:
-        keeps = was_sent or state in (S.DELIVERED, S.HANDED_OVER)
-    else:
-        keeps = state in (S.DELIVERED, S.HANDED_OVER)
-    return PAID if keeps else FREE
-
-
-@pytest.mark.parametrize(
-    ("charge_at", "state", "was_sent"),
-    list(product(ChargeAt, sorted(FINAL_STATES), [False, True])),
+COSTS = re.search(
+    r"<!-- costs -->\n(.*?)<!-- /costs -->",
+    (Path(__file__).parents[4] / "docs" / "configuration.md").read_text(encoding="utf-8"),
+    re.DOTALL,
 )
-async def test_refund_rules(charge_at: ChargeAt, state: MessageState, was_sent: bool) -> None:
-    world = await World.build(charge_at=charge_at)
+
+
+def documented_costs() -> dict[tuple[ChargeAt, RefundPolicy, MessageState, bool], str]:
+    """The guide's table, cell by cell: (charge, refund, end, whether it had left) -> what it says."""
+    assert COSTS is not None
+    lines = [[c.strip() for c in line[1:-2].split("|")] for line in COSTS[1].splitlines()]
+    policies = [RefundPolicy[re.findall(r'"(\w+)"', c)[0].upper()] for c in lines[0][2:]]
+    costs: dict[tuple[ChargeAt, RefundPolicy, MessageState, bool], str] = {}
+    ended = ""
+    for first, charges, *cells in lines[2:]:
+        ended = first or ended
+        ends = [
+            S.HANDED_OVER if word == "sent" else S[word.upper()]
+            for word in re.findall(r"`(\w+)`", ended)
+        ]
+        left = [False] if re.search("before|never", ended) else [True]
+        if not re.search("before|never|after", ended):
+            left = [False, True]
+        modes = list(ChargeAt)
+        if charges != "any":
+            modes = [ChargeAt[word.upper()] for word in re.findall(r"`(\w+)`", charges)]
+        for mode, end, has_left in product(modes, ends, left):
+            for policy, cell in zip(policies, cells, strict=True):
+                assert (mode, policy, end, has_left) not in costs
+                costs[mode, policy, end, has_left] = cell
+    return costs
+
+
+DOCUMENTED = documented_costs()
+
+
+def test_the_guide_has_every_case() -> None:
+    cases = set(product(ChargeAt, RefundPolicy, FINAL_STATES, [False, True]))
+    assert DOCUMENTED.keys() == cases
+    assert set(DOCUMENTED.values()) == {"paid", "free"}
+
+
+@pytest.mark.parametrize(("charge_at", "refund", "state", "was_sent"), sorted(DOCUMENTED))
+async def test_what_a_message_costs(
+    charge_at: ChargeAt, refund: RefundPolicy, state: MessageState, was_sent: bool
+) -> None:
+    world = await World.build(accounts=[account_spec(charge_at=charge_at, refund=refund)])
     message = await world.accepted()
     if was_sent:
         world.wire.accept_all()
@@ -50,9 +81,71 @@ async def test_refund_rules(charge_at: ChargeAt, state: MessageState, was_sent: 
         world.wire.outstanding.clear()
     world.heart.fates.finish(message, state)
     await world.committed()
-    assert world.spent() == expected(charge_at, state, was_sent)
-    kept = world.spent() == PAID
-    assert world.row(message).money == (MoneyState.CHARGED if kept else MoneyState.REFUNDED)
+    is_paid = DOCUMENTED[charge_at, refund, state, was_sent] == "paid"
+    assert world.spent() == (PAID if is_paid else FREE)
+    assert world.row(message).money == (MoneyState.CHARGED if is_paid else MoneyState.REFUNDED)
+
+
+@pytest.mark.parametrize("refund", list(RefundPolicy))
+async def test_a_long_message_of_which_a_part_left_counts_as_sent(refund: RefundPolicy) -> None:
+    world = await World.build(accounts=[account_spec(refund=refund)])
+    message = await world.accepted("x" * 200)
+    world.wire.take()
+    world.wire.answer(Refused("no", everywhere=True))
+    await world.committed()
+    assert world.state(message) == S.FAILED
+    is_free = refund == RefundPolicy.UNDELIVERED
+    assert world.spent() == (FREE if is_free else (2 * PRICE, 0))
+
+
+@pytest.mark.parametrize("refund", list(RefundPolicy))
+async def test_nothing_comes_back_when_unknown_turns_into_failed(refund: RefundPolicy) -> None:
+    world = await World.build(accounts=[account_spec(refund=refund)])
+    message, id = await world.sent()
+    world.heart.fates.finish(message, S.UNKNOWN)
+    await world.committed()
+    world.wire.receipt(id, S.FAILED)
+    await world.committed()
+    assert world.state(message) == S.FAILED
+    assert world.spent() == PAID
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "when_sent"),
+    [
+        (ChargeAt.SUBMIT, ChargeAt.DELIVERY, (0, PRICE)),
+        (ChargeAt.DELIVERY, ChargeAt.SUBMIT, PAID),
+        (ChargeAt.SUBMIT, ChargeAt.ACCEPT, PAID),
+        (ChargeAt.DELIVERY, ChargeAt.ACCEPT, PAID),
+        (ChargeAt.ACCEPT, ChargeAt.DELIVERY, PAID),
+    ],
+)
+async def test_a_reload_decides_when_a_hold_is_charged(
+    before: ChargeAt, after: ChargeAt, when_sent: tuple[int, int]
+) -> None:
+    world = await World.build(charge_at=before)
+    await world.accepted()
+    directory = world.heart.directory
+    directory.adopt(await directory.declare((account_spec(charge_at=after),)))
+    (id,) = world.wire.accept_all()
+    await world.committed()
+    assert world.spent() == when_sent
+    world.wire.receipt(id)
+    await world.committed()
+    assert world.spent() == PAID
+
+
+async def test_a_reload_of_the_refund_decides_over_ends_from_then_on() -> None:
+    world = await World.build(accounts=[account_spec(refund=RefundPolicy.NEVER)])
+    ids = [(await world.sent())[1] for _ in range(2)]
+    world.wire.receipt(ids[0], S.FAILED)
+    await world.committed()
+    assert world.spent() == (2 * PRICE, 0)
+    directory = world.heart.directory
+    directory.adopt(await directory.declare((account_spec(refund=RefundPolicy.UNDELIVERED),)))
+    world.wire.receipt(ids[1], S.FAILED)
+    await world.committed()
+    assert world.spent() == PAID
 
 
 @pytest.mark.parametrize("charge_at", list(ChargeAt))

@@ -1,5 +1,8 @@
 """Group commit, on a store whose commits end when the test says so."""
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from gateway.domain.account import ChargeAt, Door
@@ -7,9 +10,9 @@ from gateway.domain.commit_group import EventKind, LedgerKind, MessageEvent, Par
 from gateway.domain.errors import CreditConflict, RefusalCode, StoreRejected, StoreUnavailable
 from gateway.domain.lifecycle import MessageState
 from gateway.domain.message import IdempotencyKey, Message
-from gateway.flow.journal import RIDE_ALONG_S, Journal
+from gateway.flow.journal import RIDE_ALONG_S, STALL_S, Journal
 from gateway.runtime.metrics import Counters
-from tests.support.clock import FakeClock
+from tests.support.clock import FakeClock, settle
 from tests.support.heart import NEVER, NUMBER, PRICE, Asked, World, account_spec
 from tests.support.memory_store import MemoryStore
 
@@ -79,7 +82,7 @@ async def test_answers_come_in_order(world: World) -> None:
 
 
 class _Told(list[object]):
-    def __init__(self, order: list[int], number: int) -> None:
+    def __init__(self, order: list[Any], number: object) -> None:
         super().__init__()
         self._order, self._number = order, number
 
@@ -286,12 +289,12 @@ async def test_a_group_emptied_by_refusals_still_finds_the_store_back(world: Wor
     assert world.heart.journal.available
 
 
-async def test_retries_wait_longer_and_longer_up_to_two_seconds(world: World) -> None:
+async def test_retries_wait_longer_and_longer_up_to_a_second(world: World) -> None:
     world.store.by_hand = False
     world.store.unavailable = True
     world.submit()
     await world.after(60, steps=60)
-    assert 30 <= world.store.attempts <= 34
+    assert 60 <= world.store.attempts <= 64
 
 
 async def test_pieces_of_a_split_group_are_refused_as_well_when_the_store_goes(
@@ -304,6 +307,181 @@ async def test_pieces_of_a_split_group_are_refused_as_well_when_the_store_goes(
     await commit(world)
     assert {a.refusal.code for a in asked} == {RefusalCode.STORE_UNAVAILABLE}
     assert world.spent() == (0, 0)
+
+
+async def test_an_outage_says_once_how_long_it_was_and_whom_it_cost(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    world.store.by_hand = False
+    world.store.unavailable = True
+    in_group = [world.submit() for _ in range(2)]
+    await world.quiet()
+    at_once = [world.submit() for _ in range(3)]
+    world.submit_batch([NUMBER, "41790000002"])
+    assert world.heart.journal.trouble == "switched off"
+    await world.after(10)
+    world.store.unavailable = False
+    await world.after(2)
+    assert {a.refusal.code for a in in_group + at_once} == {RefusalCode.STORE_UNAVAILABLE}
+    assert [r.getMessage() for r in caplog.records] == ["store.unavailable", "store.recovered"]
+    fields = caplog.records[1].__dict__["fields"]
+    assert fields["reason"] == "switched off"
+    assert 10 <= fields["lasted_s"] <= 12
+    assert fields["refused"] == 6  # a bulk submission is one
+    assert world.heart.journal.trouble == ""
+
+
+async def test_those_refused_by_an_outage_are_counted_as_refused_and_not_as_accepted(
+    world: World,
+) -> None:
+    counters = world.heart.counters
+    world.submit()
+    world.submit_batch([NUMBER, "41790000002"])
+    assert counters.accepted == {}  # nobody has been answered
+    turn(world)
+    await commit(world)
+    assert counters.accepted == {("smpp", "acme"): 3}
+    world.store.unavailable = True
+    world.submit()
+    turn(world)
+    world.submit()
+    await commit(world)
+    world.submit()
+    assert counters.accepted == {("smpp", "acme"): 3}
+    assert counters.refused == {("smpp", RefusalCode.STORE_UNAVAILABLE): 3}
+
+
+async def test_the_others_are_told_when_the_store_goes_and_comes(world: World) -> None:
+    told: list[str] = []
+    world.heart.journal.on_unavailable = lambda: told.append("away")
+    world.heart.journal.on_recovered = lambda: told.append("back")
+    world.store.by_hand = False
+    world.store.unavailable = True
+    asked = world.submit()
+    asked.answers = _Told(told, "refused")  # type: ignore[arg-type]
+    await world.after(5)
+    assert told == ["refused", "away"]
+    world.store.unavailable = False
+    await world.after(5)
+    assert told == ["refused", "away", "back"]
+
+
+# --- a commit that does not end -----------------------------------------------------------------
+
+
+async def test_nobody_new_waits_for_a_commit_that_does_not_end(world: World) -> None:
+    in_doubt = world.submit()
+    turn(world)
+    behind = world.submit()
+    world.clock.advance(STALL_S - 0.1)
+    assert behind.answers == []
+    world.clock.advance(0.2)
+    assert behind.refusal.code == RefusalCode.STORE_UNAVAILABLE
+    assert world.submit().refusal.code == RefusalCode.STORE_UNAVAILABLE
+    assert "3 s" in world.heart.journal.trouble
+    assert in_doubt.answers == []  # it may be on disk: only the store can say
+    await commit(world)
+    assert in_doubt.answers == [in_doubt.message]
+    assert world.spent() == (PRICE, 0)
+    assert world.heart.journal.available
+    assert isinstance(world.submit().result, Message)
+
+
+async def test_a_commit_that_ends_badly_after_a_stall_is_the_same_outage(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    in_doubt = world.submit()
+    turn(world)
+    world.clock.advance(STALL_S)
+    world.store.unavailable = True
+    await commit(world)
+    assert in_doubt.refusal.code == RefusalCode.STORE_UNAVAILABLE
+    assert world.spent() == (0, 0)
+    world.store.unavailable = False
+    world.store.by_hand = False
+    await world.after(5)
+    assert [r.getMessage() for r in caplog.records] == ["store.unavailable", "store.recovered"]
+
+
+async def test_many_short_commits_are_no_stall(world: World) -> None:
+    asked = []
+    for _ in range(40):
+        asked.append(world.submit())
+        turn(world)
+        world.clock.advance(0.25)
+        await commit(world)
+    assert all(a.answers == [a.message] for a in asked)
+
+
+async def test_a_stall_is_seen_whenever_the_commit_began(world: World) -> None:
+    world.submit()
+    turn(world)
+    world.clock.advance(STALL_S - 0.5)
+    await commit(world)
+    behind = [world.submit(), world.submit()]
+    turn(world)
+    behind.append(world.submit())
+    world.clock.advance(1.0)  # the first look: this commit has only begun
+    assert [a.answers for a in behind] == [[], [], []]
+    world.clock.advance(STALL_S)
+    assert behind[2].refusal.code == RefusalCode.STORE_UNAVAILABLE
+    assert [a.answers for a in behind[:2]] == [[], []]
+
+
+# --- is it writable? ----------------------------------------------------------------------------
+
+
+async def test_a_probe_writes_when_nobody_else_does(world: World) -> None:
+    probe = asyncio.ensure_future(world.heart.journal.writable())
+    await world.quiet()
+    assert world.store.writing is not None
+    assert not probe.done()
+    await commit(world)
+    assert await probe
+
+
+async def test_a_probe_is_answered_by_the_commit_under_way(world: World) -> None:
+    world.submit()
+    turn(world)
+    probe = asyncio.ensure_future(world.heart.journal.writable())
+    await settle(2)
+    await commit(world)
+    assert await probe
+    assert world.store.attempts == 1
+
+
+async def test_a_failed_probe_begins_the_outage(world: World) -> None:
+    world.store.unavailable = True
+    probe = asyncio.ensure_future(world.heart.journal.writable())
+    await world.quiet()
+    await commit(world)
+    assert not await probe
+    assert not world.heart.journal.available
+    assert not await world.heart.journal.writable()
+    world.clock.advance(0.3)
+    world.store.unavailable = False
+    await commit(world)
+    assert world.heart.journal.available
+
+
+async def test_a_probe_does_not_wait_for_a_stalled_commit(world: World) -> None:
+    world.submit()
+    turn(world)
+    probe = asyncio.ensure_future(world.heart.journal.writable())
+    await settle(2)
+    world.clock.advance(STALL_S)
+    assert not await probe
+
+
+async def test_a_probe_that_is_given_up_disturbs_nobody(world: World) -> None:
+    probe = asyncio.ensure_future(world.heart.journal.writable())
+    await world.quiet()
+    probe.cancel()
+    await settle(2)
+    await commit(world)
+    assert world.heart.journal.available
 
 
 # --- one bad row --------------------------------------------------------------------------------

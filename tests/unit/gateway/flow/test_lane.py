@@ -51,12 +51,52 @@ def test_what_is_awaited_is_bounded_and_the_oldest_go(
     unwritten = message()
     unwritten.changed = Changed.RIDING
     lane.await_receipt("unwritten", unwritten)
-    lane.awaiting["ended"] = None
-    for n in range(99):
+    for n in range(100, 200):
         lane.await_receipt(str(n), message())
     # A twentieth was looked at; what is not on disk could not be found there.
-    assert list(lane.awaiting)[:2] == ["unwritten", "3"]
+    assert list(lane.awaiting)[:2] == ["unwritten", "104"]
     assert len(lane.awaiting) == 97
+
+
+def test_a_final_receipt_is_remembered_as_long_as_there_is_room(
+    lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "MOST_ENDED", 100)
+    for n in range(101):
+        lane.await_receipt(f"id{n}", message())
+        lane.receipt_taken(f"id{n}", n)
+    assert lane.awaiting == {}
+    assert next(iter(lane.ended.items())) == ("id5", 5)
+    assert len(lane.ended) == 96
+
+
+@pytest.mark.parametrize("answered", ["00AB12", "AB12", "ab12", "0ab12"])
+@pytest.mark.parametrize("receipted", ["00AB12", "AB12", "ab12", "0ab12"])
+def test_case_and_leading_zeros_are_forgiven_on_either_side(
+    lane: Lane, answered: str, receipted: str
+) -> None:
+    assert lane.known_as(receipted) is None
+    lane.await_receipt(answered, message())
+    assert lane.known_as(receipted) == answered
+    lane.receipt_taken(answered, 7)
+    assert lane.known_as(receipted) == answered
+    assert lane.known_as("ab13") is None
+
+
+def test_other_spellings_are_bounded(lane: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "MOST_AWAITING", 100)
+    for n in range(101):
+        lane.await_receipt(f"ID{n}", message())
+    assert lane.known_as("id4") is None
+    assert lane.known_as("id5") == "ID5"
+
+
+def test_parts_of_a_restored_message_are_awaited_under_every_spelling(lane: Lane) -> None:
+    long = message(2)
+    for part, id in zip(long.split_parts(), ("0A", "0B"), strict=True):
+        part.state, part.provider_message_id = MessageState.SENT, id
+    lane.await_parts(long)
+    assert [lane.known_as(id) for id in ("a", "B")] == ["0A", "0B"]
 
 
 def test_an_ended_message_is_forgotten(lane: Lane) -> None:
@@ -67,6 +107,7 @@ def test_an_ended_message_is_forgotten(lane: Lane) -> None:
     lane.await_receipt("other", message())
     lane.forget(single)
     assert list(lane.awaiting) == ["other"]
+    assert list(lane.ended) == ["id"]
 
 
 def test_of_a_long_message_only_open_parts_are_forgotten(lane: Lane) -> None:
@@ -76,6 +117,7 @@ def test_of_a_long_message_only_open_parts_are_forgotten(lane: Lane) -> None:
         part.state, part.provider_message_id = MessageState.SENT, id
         lane.await_receipt(id, part)
     first.state = MessageState.DELIVERED
-    lane.awaiting["a"] = None  # a repeat is still to be recognised
+    lane.receipt_taken("a", long.key)
     lane.forget(long)
-    assert lane.awaiting == {"a": None}
+    assert lane.awaiting == {}
+    assert lane.ended == {"a": long.key, "b": lanes.TOLD}  # both would be repeats

@@ -66,7 +66,7 @@ async def test_what_has_expired_is_not_sent_when_a_link_comes_up() -> None:
 async def test_what_waits_on_disk_only_expires() -> None:
     world = await World.build(are_up=False, max_ready=2)
     messages = [await short_lived(world) for _ in range(5)]
-    assert len(world.heart.backlogs.live) == 2
+    assert len(world.heart.backlogs.live) == 1
     await world.after(60)
     await expire(world)
     await world.quiet()
@@ -379,3 +379,21 @@ async def test_answers_go_after_a_day_and_parked_receipts_after_the_longest_wind
     await world.after(2 * DAY_S)
     await purge(world)
     assert world.store.parked == []
+
+
+@pytest.mark.parametrize(
+    ("term_s", "wait_s"), [(0.5, 1.0), (60.0, 15.0), (1_200.0, 300.0), (90.0 * DAY_S, 300.0)]
+)
+def test_a_short_term_is_looked_at_several_times_while_it_lasts(term_s: float, wait_s: float) -> None:
+    assert maintenance._wait_s(maintenance.RETENTION_S, term_s) == wait_s
+
+
+async def test_a_retention_of_minutes_is_kept() -> None:
+    world = await World.build(retention_days=120 / DAY_S)
+    finished, id = await world.sent(notify_when=NEVER)
+    world.wire.receipt(id)
+    world.supervisor.spawn(world.heart.maintenance.purge(), name="maintenance.purge")
+    await world.after(100)
+    assert finished.key in world.store.rows
+    await world.after(60)
+    assert finished.key not in world.store.rows

@@ -8,6 +8,7 @@ from gateway.domain.outcome import Sent
 from gateway.domain.receipt import Receipt
 from gateway.flow.dispatcher import Dispatcher
 from gateway.flow.lane import Lane
+from gateway.flow.outcomes import Outcomes
 from gateway.flow.provider_sink import LaneSink
 from gateway.flow.receipts import Receipts
 
@@ -23,8 +24,10 @@ class Recorder:
 
 
 def test_every_call_is_passed_on_with_the_lane() -> None:
-    dispatcher, receipts = Recorder(), Recorder()
-    sink = LaneSink(cast(Dispatcher, dispatcher), cast(Receipts, receipts))
+    dispatcher, outcomes, receipts = Recorder(), Recorder(), Recorder()
+    sink = LaneSink(
+        cast(Dispatcher, dispatcher), cast(Outcomes, outcomes), cast(Receipts, receipts)
+    )
     lane, message = cast(Lane, object()), cast(Message, object())
     sink.lane = lane
     outcome, receipt = Sent("id"), Receipt("id", MessageState.DELIVERED)
@@ -36,9 +39,9 @@ def test_every_call_is_passed_on_with_the_lane() -> None:
     sink.late(message, 2, outcome)
     sink.room_changed()
     sink.receipt(receipt, stored, "token")
-    assert dispatcher.calls == [
+    assert dispatcher.calls == [("room_changed", lane)]
+    assert outcomes.calls == [
         ("settled", lane, message, 1, outcome),
         ("late", lane, message, 2, outcome),
-        ("room_changed", lane),
     ]
     assert receipts.calls == [("receive", lane, receipt, stored, "token")]

@@ -5,6 +5,7 @@ import pytest
 from gateway.domain.account import ChargeAt
 from gateway.domain.commit_group import EventKind
 from gateway.domain.lifecycle import MessageState
+from gateway.domain.message import Message
 from gateway.domain.outcome import Deferred, Sent
 from gateway.flow import receipts
 from tests.support.heart import PRICE, World, provider_spec
@@ -230,6 +231,199 @@ async def test_a_receipt_repeated_while_the_store_is_asked_counts_once(charge_at
     assert counted(world) == {"matched": 1, "repeated": 1}
 
 
+@pytest.mark.parametrize("answered", ["00AB12", "AB12", "ab12"])
+@pytest.mark.parametrize("receipted", ["ab12", "AB12", "000ab12"])
+@pytest.mark.parametrize("restart", [False, True])
+async def test_the_answer_may_be_the_odd_one(answered: str, receipted: str, restart: bool) -> None:
+    world = await World.build()
+    message = await world.accepted()
+    world.wire.answer(Sent(answered))
+    await world.committed()
+    if restart:
+        world = await world.restarted()
+    world.wire.receipt(receipted)
+    await world.committed()
+    assert world.state(message) == S.DELIVERED
+    world.wire.receipt(receipted)
+    world.wire.receipt(answered)
+    await world.committed()
+    assert counted(world) == {"matched": 1, "repeated": 2}
+    assert world.store.parked == []
+
+
+@pytest.mark.parametrize("restart", [False, True])
+async def test_the_exact_id_goes_before_another_spelling(restart: bool) -> None:
+    world = await World.build()
+    messages = [await world.accepted() for _ in range(3)]
+    for id in ("0AB12", "ab12", "AB12"):
+        world.wire.answer(Sent(id))
+    await world.committed()
+    if restart:
+        world = await world.restarted()
+    world.wire.receipt("AB12", S.FAILED)
+    await world.committed()
+    assert [world.state(m) for m in messages] == [S.SENT, S.SENT, S.FAILED]
+
+
+async def test_a_part_may_be_spelt_otherwise_after_a_restart() -> None:
+    world = await World.build()
+    message = await world.accepted("a" * 200)
+    for id in ("0A", "0B"):
+        world.wire.answer(Sent(id))
+    await world.committed()
+    world = await world.restarted()
+    for id in ("a", "b"):
+        world.wire.receipt(id)
+    await world.committed()
+    assert world.state(message) == S.DELIVERED
+
+
+# --- another base -------------------------------------------------------------------------------
+
+
+async def another_base(restart: bool = False) -> tuple[World, Message]:
+    """A provider that answers in hex and sends receipts in decimal; nobody has said so."""
+    world = await World.build(providers=[provider_spec(id_mode="as_is")])
+    message = await world.accepted()
+    world.wire.answer(Sent("12d687"))  # 1234567
+    await world.committed()
+    return (await world.restarted() if restart else world), message
+
+
+def warnings(log: pytest.LogCaptureFixture) -> list[dict[str, object]]:
+    return [r.fields for r in log.records if r.message == "receipts.id_mode_mismatch"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+async def test_a_receipt_in_another_base_is_told_and_not_believed(
+    restart: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    world, message = await another_base(restart)
+    world.wire.receipt("1234567")
+    await world.committed()
+    assert world.state(message) == S.SENT
+    assert world.wire.receipts == {"1234567": True}
+    assert counted(world) == {"parked": 1, "id_mode_mismatch": 1}
+    assert warnings(caplog) == [
+        {
+            "provider": "carrier", "receipt_id": "1234567", "message_id": "12d687",
+            "id_mode": "as_is", "id_mode_that_fits": "hex_to_dec",
+        }
+    ]  # fmt: skip
+
+
+async def test_the_operator_is_told_once_an_hour(caplog: pytest.LogCaptureFixture) -> None:
+    world, _ = await another_base()
+    for _ in range(3):
+        world.wire.receipt("1234567", S.UNKNOWN)
+        world.wire.receipt("1234567", S.DELIVERED)
+        await world.committed()
+    assert len(warnings(caplog)) == 1
+    await world.after(receipts.WARN_AGAIN_S)
+    world.wire.receipt("0001234567")
+    await world.committed()
+    assert len(warnings(caplog)) == 2
+
+
+async def test_strangers_and_wires_without_the_setting_raise_no_alarm(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world, _ = await another_base()
+    world.wire.receipt("7654321")
+    world.wire.receipt("1234567", S.SENT)
+    world.lane().spec = provider_spec()
+    world.wire.receipt("1234567")
+    await world.committed()
+    assert warnings(caplog) == []
+
+
+@pytest.mark.parametrize("restart", [False, True])
+async def test_what_is_parked_is_matched_once_the_setting_is_right(restart: bool) -> None:
+    world, message = await another_base(restart)
+    world.wire.receipt("1234567")
+    world.wire.receipt("7654321")
+    await world.committed()
+    world.lane().spec = provider_spec(id_mode="hex_to_dec")
+    await world.heart.receipts.reread_parked(world.lane(), "as_is")
+    await world.committed()
+    assert world.state(message) == S.DELIVERED
+    assert world.spent() == (PRICE, 0)
+    assert [p.provider_message_id for p in world.store.parked] == [f"{7654321:x}"]
+    late = await world.accepted()
+    world.wire.answer(Sent(f"{7654321:X}"))
+    await world.committed()
+    assert world.state(late) == S.DELIVERED
+    assert world.store.parked == []
+
+
+async def test_parked_receipts_survive_a_store_that_cannot_be_read(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world, message = await another_base()
+    world.wire.receipt("1234567")
+    await world.committed()
+    world.lane().spec = provider_spec(id_mode="hex_to_dec")
+    world.store.unavailable = True
+    await world.heart.receipts.reread_parked(world.lane(), "as_is")
+    assert "receipts.not_reread" in caplog.messages
+    world.store.unavailable = False
+    await world.heart.receipts.reread_parked(world.lane(), "as_is")
+    await world.committed()
+    assert world.state(message) == S.DELIVERED
+
+
+# --- repeats ------------------------------------------------------------------------------------
+
+
+async def test_the_first_repeat_stands_on_the_timeline() -> None:
+    world = await World.build()
+    message, id = await world.sent()
+    for state in (S.DELIVERED, S.FAILED, S.FAILED, S.DELIVERED):
+        world.wire.receipt(id, state)
+        await world.committed()
+    assert world.state(message) == S.DELIVERED
+    [event] = [e for e in world.store.timeline if e.message_key == message.key]
+    assert (event.kind, event.detail) == (K.REPEATED_RECEIPT, "carrier: FAILED")
+
+
+async def test_a_repeated_stranger_is_kept_once() -> None:
+    world = await World.build()
+    for state in (S.UNKNOWN, S.DELIVERED, S.DELIVERED, S.FAILED):
+        world.wire.receipt("stranger", state)
+        await world.committed()
+    assert counted(world) == {"parked": 2, "repeated": 2}
+    message = await world.accepted()
+    world.wire.answer(Sent("stranger"))
+    await world.committed()
+    assert world.state(message) == S.DELIVERED
+    assert world.store.parked == []
+
+
+async def test_a_receipt_without_an_id_is_acknowledged_and_counted() -> None:
+    world = await World.build(providers=[provider_spec()])
+    message = await world.accepted()
+    world.wire.answer(Sent(""))
+    await world.committed()
+    world.wire.receipt("")
+    await world.committed()
+    assert world.wire.receipts == {"": True}
+    assert world.state(message) == S.SENT
+    assert counted(world) == {"without_id": 1}
+    assert world.store.parked == []
+
+
+async def test_receipts_of_parts_after_the_end_are_repeats() -> None:
+    world = await World.build()
+    message = await world.accepted(LONG)
+    ids = world.wire.accept_all()
+    world.wire.receipt(ids[1], S.FAILED)
+    for id in (ids[0], ids[2]):
+        world.wire.receipt(id)
+    await world.committed()
+    assert world.state(message) == S.FAILED
+    assert counted(world) == {"matched": 1, "repeated": 2}
+
+
 async def test_two_in_one_look_up_count_once() -> None:
     world = await World.build(charge_at=ChargeAt.DELIVERY)
     message, id = await world.sent()
@@ -443,3 +637,25 @@ async def test_a_crash_between_the_parts_and_the_message_strands_nobody(
     await world.committed()
     assert world.state(message) == S.DELIVERED
     assert world.store.state_conflicts == 0
+
+
+async def test_a_part_may_have_its_receipt_before_the_queue_is_read_back() -> None:
+    """Providers bind before that; the row must not become two objects that know half each."""
+    world = await World.build()
+    message = await world.accepted("a" * 200)
+    first = world.wire.take()
+    await world.committed()
+    world = await world.restarted(recovers=False)
+    world.store.by_hand = True  # what the receipt brings is not on disk when the row is read
+    world.wire.receipt(first)
+    await world.quiet()
+    await world.recover()
+    world.store.by_hand = False
+    world.store.complete()
+    await world.committed()
+    assert [part for _, part in world.wire.submitted] == [1]
+    world.wire.receipt(world.wire.take())
+    await world.committed()
+    assert world.state(message) == S.DELIVERED
+    assert world.store.state_conflicts == 0
+    assert world.waiting()[1, 1] == (0, False)

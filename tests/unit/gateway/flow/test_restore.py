@@ -90,3 +90,13 @@ def test_the_parts_know_who_has_begun_to_take_the_message() -> None:
     for row_says in (None, 4):
         message = restore(state=0, provider_id=row_says, parts=(sent, waiting))
         assert message.provider_id == 8
+
+
+def test_a_message_whose_part_has_left_has_been_sent() -> None:
+    """Else its money would be given back: a part's row may be on disk before the message's own."""
+    sent = StoredPart(0, 8, "p0", MessageState.SENT)
+    waiting = StoredPart(1, None, None, MessageState.QUEUED)
+    row = {"state": 0, "sent_at_ms": 0, "due_at_ms": 1000}
+    assert restore(**row, parts=(sent, waiting)).sent_at_ms == 1000
+    assert restore(**row, parts=(waiting,)).sent_at_ms == 0
+    assert restore(parts=(sent, waiting)).sent_at_ms == ROW.sent_at_ms

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from postern.simulator.behaviour import (
@@ -11,6 +13,7 @@ from postern.simulator.behaviour import (
     Judge,
     Plan,
 )
+from postern.simulator.garbage import Garbage
 
 FIXED = Behaviour(receipt_delay_s=(1.0, 1.0), late_by_s=10.0)
 
@@ -86,8 +89,34 @@ def test_a_rejecting_carrier_rejects_every_number() -> None:
     assert {judge.judge(f"3712000000{n}", 0.0) for n in range(6)} == {Plan(Answer.REJECT)}
 
 
+def test_each_nth_submit_is_rejected() -> None:
+    judge = Judge(Behaviour(reject_status=0x45, reject_every=2))
+    answers = [judge.judge("37120000000", 0.0).answer for _ in range(4)]
+
+    assert answers == [Answer.ACCEPT, Answer.REJECT] * 2
+
+
 def test_a_silent_carrier_says_nothing() -> None:
-    assert Judge(Behaviour(never_answer=True)).judge("37120000000", 0.0) == Plan(Answer.SILENCE)
+    assert Judge(Behaviour(silence_every=1)).judge("37120000000", 0.0) == Plan(Answer.SILENCE)
+
+
+def test_each_nth_message_meets_silence() -> None:
+    judge = Judge(Behaviour(silence_every=3))
+    answers = [judge.judge("37120000000", 0.0).answer for _ in range(6)]
+
+    assert [answer is Answer.SILENCE for answer in answers] == [False, False, True] * 2
+
+
+@pytest.mark.parametrize("kind", list(Garbage))
+def test_garbage_comes_before_the_answer_or_instead(kind: Garbage) -> None:
+    judge = Judge(replace(FIXED, garbage=kind, garbage_every=2))
+
+    assert judge.judge("37120000000", 0.0) == Plan(Answer.ACCEPT, Fate.DELIVERED, 1.0)
+    if kind in (Garbage.COMMAND, Garbage.STRAY):
+        plan = Plan(Answer.ACCEPT, Fate.DELIVERED, 1.0, kind)
+    else:
+        plan = Plan(Answer.GARBAGE, garbage=kind)
+    assert judge.judge("37120000000", 0.0) == plan
 
 
 @pytest.mark.parametrize(
@@ -97,6 +126,7 @@ def test_a_silent_carrier_says_nothing() -> None:
         ({"receipt_delay_s": (-1.0, 0.2)}, "receipt delays"),
         ({"late_by_s": -1.0}, "late_by_s is -1.0"),
         ({"throttle_every": -1}, "throttle_every is -1"),
+        ({"refuse_binds": -1}, "refuse_binds is -1"),
     ],
 )
 def test_an_impossible_script_is_refused(fields: dict[str, object], reason: str) -> None:
@@ -104,6 +134,15 @@ def test_an_impossible_script_is_refused(fields: dict[str, object], reason: str)
         Behaviour(**fields)  # type: ignore[arg-type]
 
 
-def test_ids_are_decimal_or_hex() -> None:
-    assert IdFormat.DECIMAL.render(255) == "255"
-    assert IdFormat.HEX.render(255) == "ff"
+@pytest.mark.parametrize(
+    ("format", "text"),
+    [
+        (IdFormat.DECIMAL, "255"),
+        (IdFormat.HEX, "ff"),
+        (IdFormat.UPPER_HEX, "FF"),
+        (IdFormat.PADDED_DECIMAL, "00000000000000000255"),
+        (IdFormat.PADDED_HEX, "00000000000000ff"),
+    ],
+)
+def test_one_id_in_every_format(format: IdFormat, text: str) -> None:
+    assert format.render(255) == text

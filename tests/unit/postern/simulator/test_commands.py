@@ -15,6 +15,7 @@ import pytest
 from postern.simulator import commands
 from postern.simulator.behaviour import MAGIC_NUMBERS, Behaviour, IdFormat
 from postern.simulator.commands import add_arguments, behaviour_of, run
+from postern.simulator.garbage import Garbage
 from protocols.smpp.constants import CommandId
 from tests.support.esme import bound
 
@@ -70,35 +71,41 @@ def test_without_options_a_carrier_behaves_well(carrier: str) -> None:
 
 
 def test_every_option_of_the_script() -> None:
-    args = parse(
-        *[
-            "smsc",
-            "--answer-delay",
-            "1",
-            "--receipt-delay",
-            "2-3.5",
-            "--late-by",
-            "4",
-            "--reject-status",
-            "0x45",
-        ],
-        *["--throttle-every", "5", "--drop-after", "6", "--never-answer", "--response-ids", "hex"],
-        *["--receipt-ids", "decimal", "--receipt-first", "--duplicate-receipts", "7"],
+    words = (
+        "smsc --answer-delay 1 --receipt-delay 2-3.5 --late-by 4 --reject-status 0x45"
+        " --reject-every 5 --throttle-every 6 --silence-every 7 --garbage half --garbage-every 8"
+        " --drop-after 9 --unbind-after 10 --stop-reading-after 11 --ignore-binds 12"
+        " --refuse-binds 13 --bind-status 14 --response-ids padded-hex --receipt-ids upper-hex"
+        " --receipt-first --duplicate-receipts 15 --stray-receipts 16"
     )
 
-    assert behaviour_of(args) == Behaviour(
+    assert behaviour_of(parse(*words.split())) == Behaviour(
         answer_delay_s=1.0,
         receipt_delay_s=(2.0, 3.5),
         late_by_s=4.0,
         reject_status=0x45,
-        throttle_every=5,
-        drop_after=6,
-        never_answer=True,
-        response_ids=IdFormat.HEX,
-        receipt_ids=IdFormat.DECIMAL,
+        reject_every=5,
+        throttle_every=6,
+        silence_every=7,
+        garbage=Garbage.HALF,
+        garbage_every=8,
+        drop_after=9,
+        unbind_after=10,
+        stop_reading_after=11,
+        ignore_binds=12,
+        refuse_binds=13,
+        bind_status=14,
+        response_ids=IdFormat.PADDED_HEX,
+        receipt_ids=IdFormat.UPPER_HEX,
         receipt_first=True,
-        duplicate_receipts=7,
+        duplicate_receipts=15,
+        stray_receipts=16,
     )
+
+
+@pytest.mark.parametrize("carrier", ["smsc", "http"])
+def test_silence_may_be_for_every_message(carrier: str) -> None:
+    assert behaviour_of(parse(carrier, "--never-answer")) == Behaviour(silence_every=1)
 
 
 def test_one_receipt_delay_is_exact() -> None:
@@ -111,7 +118,10 @@ def test_one_receipt_delay_is_exact() -> None:
         ("smsc", "--port", "65536"),
         ("smsc", "--port", "-1"),
         ("smsc", "--charset", "klingon"),
-        ("http", "--drop-after", "1"),
+        ("http", "--unbind-after", "1"),
+        ("http", "--garbage", "sequence"),
+        ("smsc", "--garbage", "redirect"),
+        ("smsc", "--never-answer", "--silence-every", "2"),
         ("http", "--receipt-delay", "soon"),
     ],
 )

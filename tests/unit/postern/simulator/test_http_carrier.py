@@ -10,11 +10,13 @@ import pytest
 
 from gateway.runtime.clock import LoopClock
 from gateway.runtime.supervisor import Supervisor
-from postern.simulator import callbacks
+from postern.simulator import callbacks, http_carrier
 from postern.simulator.behaviour import Behaviour, IdFormat
+from postern.simulator.garbage import Garbage
 from postern.simulator.http_carrier import SendRequest, SimulatedHttpCarrier, parse_send_request
 from postern.simulator.inbox import Inbox
 from tests.support.callback_receiver import receiving
+from tests.support.smpp_peers import eventually
 
 PROMPT = Behaviour(receipt_delay_s=(0.0, 0.0), late_by_s=0.0)
 TO = "37120000000"
@@ -194,11 +196,60 @@ async def test_script_throttle_every_second() -> None:
 
 
 async def test_script_never_answer() -> None:
-    async with serving(replace(PROMPT, never_answer=True)) as bench:
+    async with serving(replace(PROMPT, silence_every=1)) as bench:
+        sending = asyncio.ensure_future(bench.send())
+        await eventually(lambda: bench.carrier.tally.unanswered)
+        assert not sending.done()
+    with pytest.raises(aiohttp.ClientConnectionError):  # only because the carrier stopped
+        await sending
+    assert len(bench.inbox.after(0)) == 1
+
+
+async def test_a_silence_ends_some_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_carrier, "SILENCE_S", 0.0)
+    async with serving(replace(PROMPT, silence_every=1)) as bench:
         with pytest.raises(aiohttp.ClientConnectionError):
             await bench.send()
+
+
+async def test_script_drop_after_two() -> None:
+    async with serving(replace(PROMPT, drop_after=2)) as bench:
+        assert (await bench.send())[0] == 202
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await bench.send()
+        assert (await bench.send())[0] == 202
+        assert (bench.carrier.tally.accepted, bench.carrier.tally.unanswered) == (2, 1)
+    assert len(bench.inbox.after(0)) == 3
+
+
+@pytest.mark.parametrize("kind", [Garbage.TEXT, Garbage.HALF])
+async def test_script_garbage_that_is_no_http(kind: Garbage) -> None:
+    async with serving(replace(PROMPT, garbage=kind)) as bench:
+        with pytest.raises((aiohttp.ClientResponseError, aiohttp.ClientPayloadError)):
+            await bench.send()
         assert bench.carrier.tally.unanswered == 1
-    assert len(bench.inbox.after(0)) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [(Garbage.BODY, 202), (Garbage.HUGE, 202), (Garbage.REDIRECT, 302)]
+)
+async def test_script_garbage_in_the_form_of_an_answer(kind: Garbage, status: int) -> None:
+    body = {"to": TO, "from": "POSTERN", "text": "hello"}
+    async with serving(replace(PROMPT, garbage=kind, garbage_every=2)) as bench:
+        assert (await bench.send())[0] == 202
+        url = f"http://127.0.0.1:{bench.carrier.port}/send"
+        async with bench.session.post(url, json=body, allow_redirects=False) as response:
+            assert response.status == status
+            assert (kind is Garbage.HUGE) == (len(await response.read()) > 10**6)
+
+
+async def test_script_stray_receipts() -> None:
+    async with receiving() as receiver, serving(replace(PROMPT, stray_receipts=1)) as bench:
+        _, body = await bench.send(callback=receiver.url)
+        ids = {(await receiver.call())["id"] for _ in range(2)}  # type: ignore[index]
+
+    assert body["id"] in ids
+    assert len(ids) == 2
 
 
 async def test_script_ids_in_two_formats() -> None:

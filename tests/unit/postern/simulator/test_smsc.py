@@ -10,10 +10,11 @@ from gateway.ports import Clock
 from gateway.runtime.clock import LoopClock
 from postern.simulator import smsc as smsc_module
 from postern.simulator.behaviour import Behaviour, IdFormat
+from postern.simulator.garbage import Garbage
 from postern.simulator.inbox import Inbox
 from postern.simulator.smsc import SimulatedSmsc
 from protocols.smpp import receipt_text
-from protocols.smpp.codec import decode_tlvs, encode_header, encode_tlv, tlv
+from protocols.smpp.codec import decode_tlvs, encode_bind, encode_header, encode_tlv, tlv
 from protocols.smpp.constants import CommandId, CommandStatus, Tag
 from protocols.smpp.link import TICK_S
 from tests.support.clock import FakeClock
@@ -345,7 +346,7 @@ async def test_script_drop_after_two() -> None:
 async def test_script_never_answer() -> None:
     inbox = Inbox()
     async with (
-        serving(inbox, behaviour=replace(PROMPT, never_answer=True)) as smsc,
+        serving(inbox, behaviour=replace(PROMPT, silence_every=1)) as smsc,
         bound(smsc.port) as esme,
     ):
         esme.write_submit(TO)
@@ -389,6 +390,84 @@ async def test_script_duplicate_receipts() -> None:
         texts = {(await esme.receipt()).short_message for _ in range(3)}
 
     assert len(texts) == 1
+
+
+async def test_script_stray_receipts() -> None:
+    async with (
+        serving(behaviour=replace(PROMPT, stray_receipts=1)) as smsc,
+        bound(smsc.port) as esme,
+    ):
+        _, message_id = await esme.submit(TO)
+        texts = [receipt_text.parse((await esme.receipt()).short_message) for _ in range(2)]
+
+    assert [text.id == message_id for text in texts if text] == [False, True]
+
+
+async def test_script_reject_every_second() -> None:
+    script = replace(PROMPT, reject_status=0x45, reject_every=2)
+    async with serving(behaviour=script) as smsc, bound(smsc.port) as esme:
+        assert [(await esme.submit(TO))[0] for _ in range(4)] == [0, 0x45, 0, 0x45]
+
+
+async def test_script_ignore_and_refuse_binds() -> None:
+    script = replace(PROMPT, ignore_binds=1, refuse_binds=1, bind_status=0x0E)
+    async with serving(behaviour=script) as smsc, connect(smsc.port) as esme:
+        ignored = esme.next_sequence()
+        esme.write(encode_bind(CommandId.BIND_TRANSCEIVER, ignored, "esme", "", "", 0x34))
+        assert await esme.bind() == CommandStatus.RINVPASWD  # the answer to the second one
+        assert await esme.bind() == 0
+
+
+async def test_script_unbind_after_two() -> None:
+    async with (
+        serving(behaviour=replace(PROMPT, unbind_after=2)) as smsc,
+        bound(smsc.port) as esme,
+    ):
+        for _ in range(2):
+            assert (await esme.submit(TO, registered_delivery=0))[0] == 0
+        unbind = await esme.expect(CommandId.UNBIND)
+        esme.write(encode_header(CommandId.UNBIND_RESP, 0, unbind.sequence_number))
+        assert await esme.read() is None
+
+
+async def test_script_stop_reading_after_one() -> None:
+    inbox = Inbox()
+    async with (
+        serving(inbox, behaviour=replace(PROMPT, stop_reading_after=1)) as smsc,
+        bound(smsc.port) as esme,
+    ):
+        assert (await esme.submit(TO, registered_delivery=0))[0] == 0
+        (link,) = smsc.links
+        assert not link._transport.is_reading()
+        esme.write_submit(TO)
+        link.release()
+        await esme.expect(CommandId.SUBMIT_SM_RESP)
+    assert len(inbox.after(0)) == 2
+
+
+async def test_script_garbage_beside_the_answers() -> None:
+    async with (
+        serving(behaviour=replace(PROMPT, garbage=Garbage.COMMAND)) as smsc,
+        bound(smsc.port) as esme,
+    ):
+        sequence_number = esme.write_submit(TO, registered_delivery=0)
+        pdus = [await esme.read(), await esme.read()]
+
+    assert [(pdu.command_id, pdu.sequence_number) for pdu in pdus if pdu] == [
+        (0x99, sequence_number), (CommandId.SUBMIT_SM_RESP, sequence_number),
+    ]  # fmt: skip
+
+
+async def test_script_garbage_instead_of_each_second_answer() -> None:
+    inbox = Inbox()
+    script = replace(PROMPT, garbage=Garbage.SEQUENCE, garbage_every=2)
+    async with serving(inbox, behaviour=script) as smsc, bound(smsc.port) as esme:
+        sent = [esme.write_submit(TO, registered_delivery=0) for _ in range(3)]
+        answered = [await esme.expect(CommandId.SUBMIT_SM_RESP) for _ in range(3)]
+
+        assert [pdu.sequence_number for pdu in answered] == [sent[0], 0x7FFFFFFF, sent[2]]
+        assert (smsc.tally.accepted, smsc.tally.unanswered) == (2, 1)
+    assert len(inbox.after(0)) == 3
 
 
 # --- time -----------------------------------------------------------------------------------------

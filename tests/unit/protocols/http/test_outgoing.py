@@ -105,15 +105,17 @@ async def test_tls_that_is_none(session: OutgoingSession):
 )
 async def test_an_answer_that_is_lost(session: OutgoingSession, answer: bytes):
     async with raw_server(answer) as server:
-        with pytest.raises(AnswerLost):
+        with pytest.raises(AnswerLost) as raised:
             await session.exchange("POST", server.url, {}, b"x")
+    assert not raised.value.timed_out
 
 
 async def test_silence_is_a_lost_answer():
     session = OutgoingSession("Postern/1.2", timeout_s=0.05)
     async with raw_server(silent=True) as server:
-        with pytest.raises(AnswerLost, match="Timeout"):
+        with pytest.raises(AnswerLost, match="Timeout") as raised:
             await session.exchange("POST", server.url, {}, b"x")
+    assert raised.value.timed_out
     await session.close()
 
 

@@ -128,7 +128,7 @@ async def test_a_slow_answer_is_unknown(bench: Bench):
     async with raw_server(silent=True) as server:
         provider = await bench.provider(server.url, timeout_s=0.05)
         provider.submit(make_message(), 0)
-        assert await bench.outcomes(1) == ["Unknown('answer_lost')"]
+        assert await bench.outcomes(1) == ["Unknown('answer_lost', silent=True)"]
 
 
 async def test_a_refused_connection_is_deferred(bench: Bench, refusing: str):

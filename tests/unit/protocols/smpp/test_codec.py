@@ -457,6 +457,7 @@ def test_a_bind_with_a_nul_is_not_built() -> None:
         (encode_tlv(Tag.ADDITIONAL_STATUS_INFO_TEXT, b"why\0"), ""),
         (encode_tlv(Tag.DELIVERY_FAILURE_REASON, b"\1"), ""),
         (b"\0" + encode_tlv(Tag.ADDITIONAL_STATUS_INFO_TEXT, b"why\0"), ""),
+        (b"7" * 60_000, "7" * 255),
     ],
 )
 def test_every_form_of_a_response_body_gives_its_message_id(body: bytes, message_id: str) -> None:

@@ -8,8 +8,10 @@ from gateway.domain.fate import WORDS
 from gateway.domain.lifecycle import FINAL_STATES, MessageState, NotifyWhen
 from gateway.domain.message import Answer, Message, Submission
 from gateway.domain.outcome import Deferred, Refused
+from gateway.domain.provider_id import MOST_ID_CHARACTERS
 from protocols.smpp import mapping
 from protocols.smpp.codec import (
+    MOST_MESSAGE_ID_OCTETS,
     PduError,
     ShortMessage,
     decode_sm,
@@ -457,25 +459,29 @@ def test_an_endless_error_code_is_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    ("id_mode", "written", "found"),
+    ("text", "tlvs", "found"),
     [
-        ("as_is", "00AB", "00AB"),
-        ("hex_to_dec", "171", "ab"),
-        ("hex_to_dec", "0000000171", "ab"),
-        ("hex_to_dec", "ab", "ab"),
-        ("hex_to_dec", "1_0", "1_0"),
-        ("hex_to_dec", "-5", "-5"),
-        ("dec_to_hex", "00AB", "171"),
-        ("dec_to_hex", "0xAB", "171"),
-        ("dec_to_hex", "xyz", "xyz"),
-        ("hex_to_dec", "9" * 5000, "9" * 5000),
-        ("dec_to_hex", "", ""),
+        (b"id:1\x00a stat:DELIVRD err:0\x007", b"", ("1", MessageState.DELIVERED, "07")),
+        (
+            b"",
+            encode_tlv(Tag.MESSAGE_PAYLOAD, b"id:" + b"9" * 300 + b" stat:DELIVRD"),
+            ("9" * 255, MessageState.DELIVERED, ""),
+        ),
+        (
+            b"stat:DELIVRD",
+            encode_tlv(Tag.RECEIPTED_MESSAGE_ID, b"ab\0cd\0"),
+            ("ab", MessageState.DELIVERED, ""),
+        ),
     ],
 )
-def test_ids_are_turned_into_the_form_of_the_response(
-    id_mode: str, written: str, found: str
+def test_what_no_store_keeps_is_cut(
+    text: bytes, tlvs: bytes, found: tuple[str, MessageState, str]
 ) -> None:
-    assert mapping.receipted_id(written, id_mode) == found
+    assert read(deliver_body(text, tlvs)) == found
+
+
+def test_endless_ids_of_answer_and_receipt_are_cut_alike() -> None:
+    assert MOST_MESSAGE_ID_OCTETS == MOST_ID_CHARACTERS
 
 
 def test_an_id_is_turned_by_both_readers() -> None:

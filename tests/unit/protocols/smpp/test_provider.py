@@ -11,7 +11,12 @@ from protocols.smpp import provider as provider_module
 from protocols.smpp.codec import encode_header, encode_tlv
 from protocols.smpp.constants import RESP, CommandId, CommandStatus, Tag
 from protocols.smpp.link import TICK_S
-from protocols.smpp.provider import CREDENTIAL_RETRY_S, SmppProvider, SmppProviderOptions
+from protocols.smpp.provider import (
+    CREDENTIAL_RETRY_S,
+    STEADY_S,
+    SmppProvider,
+    SmppProviderOptions,
+)
 from protocols.smpp.session import Timers
 from tests.support.clock import settle
 from tests.support.smpp_peers import (
@@ -179,10 +184,23 @@ async def test_a_bind_that_stood_is_renewed_at_once() -> None:
     async with reaching() as south:
         for _ in range(5):
             end = await south.up()
+            await south.elapse(STEADY_S)
             await end.close()
             await eventually(lambda: not south.provider.is_up())
             await settle()
             await south.elapse(0.2)
+
+
+async def test_a_bind_that_never_stands_for_long_is_tried_less_and_less() -> None:
+    async with reaching() as south:
+        for wait_s in (0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0):
+            end = await south.up()
+            await end.close()
+            await eventually(lambda: not south.provider._links)
+            await settle()
+            await south.elapse(wait_s * 0.9)
+            assert south.smsc.is_quiet
+            await south.elapse(wait_s * 0.2)
 
 
 @pytest.mark.parametrize("status", [CommandStatus.RINVPASWD, CommandStatus.RINVSYSID])
@@ -304,7 +322,7 @@ async def test_an_answer_after_its_time(status: int, kind: type[Outcome]) -> Non
         await south.elapse(4.0)
         assert not south.sink.outcomes
         await south.elapse(1.0 + TICK_S)
-        assert isinstance(await south.outcome(), Unknown)
+        assert repr(await south.outcome()) == "Unknown('no answer in time', silent=True)"
         assert south.provider.room() == 10
 
         end.answer_submit(sequence_number, status, "77")
@@ -330,9 +348,27 @@ async def test_a_lost_bind_leaves_its_messages_unknown() -> None:
         await end.close()
         await eventually(lambda: len(south.sink.outcomes) == 2)
         assert [m for m, _, _ in south.sink.outcomes] == messages[1:]
-        assert all(isinstance(o, Unknown) for _, _, o in south.sink.outcomes)
+        assert [isinstance(o, Unknown) and o.silent for _, _, o in south.sink.outcomes] == [
+            False
+        ] * 2
         assert south.provider.room() == 0
         assert not south.provider.is_up()
+
+
+async def test_what_had_not_begun_to_leave_when_the_bind_broke_has_not_left() -> None:
+    async with reaching() as south:
+        end = await south.up()
+        left, stayed = make_message(key=1), make_message(key=2)
+        south.provider.submit(left, 0)
+        await end.submit_sm()
+        south.provider.submit(stayed, 0)
+        [link] = south.provider._links
+        link.abort("the wire broke")
+        await eventually(lambda: len(south.sink.outcomes) == 2)
+        assert {m.key: repr(o) for m, _, o in south.sink.outcomes} == {
+            1: "Unknown('the wire broke')",
+            2: "Deferred('no bind', throttled=False, unsent=True)",
+        }
 
 
 async def test_without_a_bind_a_message_is_deferred() -> None:
@@ -349,7 +385,7 @@ async def test_a_message_that_cannot_be_encoded_is_refused() -> None:
         south.provider.submit(make_message(sender="ΣΩ"), 0)
         assert not south.sink.outcomes
         assert isinstance(await south.outcome(), Refused)
-        south.provider.submit(make_message("5 €"), 0)
+        south.provider.submit(make_message("€" + "x" * 70), 0)
         assert isinstance(await south.outcome(), Refused)
         assert south.provider.outstanding == 0
         south.provider.submit(make_message("good"), 0)

@@ -53,10 +53,36 @@ def test_a_single_part(charset: str, text: str, data_coding: int, octets: bytes)
     assert not sm.tlvs
 
 
-@pytest.mark.parametrize(("charset", "text"), [("latin1", "5 €"), ("ascii", "Grüße")])
-def test_text_that_the_carriers_charset_does_not_have(charset: str, text: str) -> None:
-    with pytest.raises(ValueError, match="can't encode"):
-        SegmentEncoder(charset=charset).encode(make_message(text), 0, 9, CLOCK)
+@pytest.mark.parametrize(
+    ("charset", "text"), [("latin1", "5 €"), ("ascii", "Grüße"), ("latin1", "Δ" * 70)]
+)
+@pytest.mark.parametrize("concatenation", ["udh", "payload"])
+def test_text_that_the_carriers_charset_does_not_have_goes_as_ucs2(
+    charset: str, text: str, concatenation: str
+) -> None:
+    encoder = SegmentEncoder(charset=charset, concatenation=concatenation)
+    sm = sent(encoder, make_message(text))
+
+    assert (sm.data_coding, sm.short_message) == (8, text.encode("utf-16-be"))
+
+
+def test_all_parts_of_such_a_text_go_as_ucs2() -> None:
+    message = make_message("e" * 10 + "€" * 76)  # 162 septets, 86 UTF-16 units: two parts in either
+    parts = [sent(SegmentEncoder(charset="latin1"), message, part) for part in range(2)]
+
+    assert [sm.data_coding for sm in parts] == [8, 8]
+    joined = b"".join(sm.short_message[6:] for sm in parts)
+    assert joined.decode("utf-16-be") == message.text
+
+
+@pytest.mark.parametrize("text", ["€" + "x" * 70, "x" * 152 + "€" + "y" * 46])
+@pytest.mark.parametrize("concatenation", ["udh", "sar", "payload"])
+def test_but_not_for_more_parts_than_were_paid(text: str, concatenation: str) -> None:
+    message = make_message(text)
+    encoder = SegmentEncoder(charset="latin1", concatenation=concatenation)
+    for part in range(message.part_count):  # none of them leaves
+        with pytest.raises(ValueError, match=r"can't encode .* more parts"):
+            encoder.encode(message, part, 9, CLOCK)
 
 
 @pytest.mark.parametrize(
