@@ -143,11 +143,17 @@ class South:
         if lane is None or before is None:
             self._open(row, item, spec, callback_base)
             return
+        id_mode_before = lane.spec.id_mode
         _adopt_spec(lane, spec)
         if before != item:
             if _has_other_wire(before, item):
                 _forget_strain(lane)
             self._reconfigure(lane, item, callback_base)
+            if spec.id_mode != id_mode_before:
+                self._heart.supervisor.spawn(
+                    self._heart.receipts.reread_parked(lane, id_mode_before),
+                    name=f"reread-{lane.name}",
+                )
             log.info("provider.reconfigured", extra={"fields": {"provider": lane.name}})
         self._heart.dispatcher.room_changed(lane)
 

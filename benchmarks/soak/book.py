@@ -21,6 +21,10 @@ _ENDED_HERE = frozenset(
 _UNKNOWN = frozenset({"UNKNOWN", "unknown"})
 
 
+LOST, UNTOLD, REFUSED_YET_SENT = "at no carrier", "not told", "refused, yet sent"
+MOST_EXAMPLES = 10
+
+
 class Answer(IntEnum):
     """What the customer was told about its submit."""
 
@@ -31,7 +35,10 @@ class Answer(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """The book at the end of a run; see docs/soak.md for what each figure means."""
+    """The book at the end of a run; see docs/soak.md for what each figure means.
+
+    `examples` are the last nine digits of some recipients, by what is wrong with them.
+    """
 
     submitted: int
     accepted: int
@@ -47,6 +54,7 @@ class Findings:
     sent_though_refused: int
     duplicates: int
     fates: dict[str, int]
+    examples: dict[str, list[str]]
 
     @property
     def is_clean(self) -> bool:
@@ -182,38 +190,46 @@ class Book:
 
     def findings(self, arrivals: "Arrivals") -> Findings:
         """Compares what customers were told with what the carriers took."""
-        lost = without_notice = sent_though_refused = unanswered = refused = 0
+        unanswered = refused = 0
         fates: Counter[str] = Counter()
+        suspects: dict[str, list[int]] = {LOST: [], UNTOLD: [], REFUSED_YET_SENT: []}
         for number in range(self.next_number):
             answer = self._answers[number]
             word = self._words[self._fate_of[number]]
-            parts_there = arrivals.parts(number)
             if word:
                 fates[word] += 1
             if answer == Answer.NONE:
                 unanswered += 1
             elif answer == Answer.REFUSED:
                 refused += 1
-                sent_though_refused += bool(parts_there)
+                if arrivals.parts(number):
+                    suspects[REFUSED_YET_SENT].append(number)
             else:
-                without_notice += self._wants_notice[number] and not word
+                if self._wants_notice[number] and not word:
+                    suspects[UNTOLD].append(number)
                 whole = (1 << self._parts[number]) - 1
-                lost += not arrivals.is_whole(number, whole) and word not in _ENDED_HERE
+                if not arrivals.is_whole(number, whole) and word not in _ENDED_HERE:
+                    suspects[LOST].append(number)
         return Findings(
             submitted=self.next_number + self.expected_refusals,
             accepted=self.accepted,
             refused=refused + self.expected_refusals - self.refusals_missed,
             unanswered=unanswered,
             refusals_missed=self.refusals_missed,
-            lost=lost,
-            without_notice=without_notice,
+            lost=len(suspects[LOST]),
+            without_notice=len(suspects[UNTOLD]),
             repeated_notices=self.repeated,
             changed_fates=self.changed_fates,
             wrong_ids=self.wrong_ids,
             strangers=self.strangers + arrivals.strangers,
-            sent_though_refused=sent_though_refused,
+            sent_though_refused=len(suspects[REFUSED_YET_SENT]),
             duplicates=arrivals.duplicates,
             fates=dict(sorted(fates.items())),
+            examples={
+                what: [numbers.digits(number) for number in found[:MOST_EXAMPLES]]
+                for what, found in suspects.items()
+                if found
+            },
         )
 
 

@@ -12,9 +12,9 @@ from benchmarks.soak.plan import FaultKind
 MISBEHAVIOUR: dict[FaultKind, Mapping[str, object]] = {
     FaultKind.SMSC_THROTTLES: {"throttle_every": 3},
     FaultKind.HTTP_THROTTLES: {"throttle_every": 3},
-    FaultKind.SMSC_SILENT: {"never_answer": True},
-    FaultKind.HTTP_SILENT: {"never_answer": True},
-    FaultKind.SMSC_REPEATS: {"receipt_first": True, "duplicate_receipts": 1},
+    FaultKind.SMSC_SILENT: {"silence_every": 1},
+    FaultKind.HTTP_SILENT: {"silence_every": 1},
+    FaultKind.SMSC_REPEATS: {"receipt_first": True, "duplicate_receipts": 1, "stray_receipts": 1},
 }
 OF_HTTP = frozenset({FaultKind.HTTP_KILLED, FaultKind.HTTP_THROTTLES, FaultKind.HTTP_SILENT})
 

@@ -30,8 +30,13 @@ class Area(Enum):
 
 def recipient(number: int, area: Area) -> str:
     """E.164 digits without "+"; `number` below MOST."""
+    return area.prefix + digits(number)
+
+
+def digits(number: int) -> str:
+    """The last nine digits of a message's recipient: those that are its number."""
     block, rest = divmod(number, PERIOD)
-    return f"{area.prefix}{block:05d}{rest + 1:04d}"
+    return f"{block:05d}{rest + 1:04d}"
 
 
 def number_of(recipient: str) -> int:
@@ -40,10 +45,10 @@ def number_of(recipient: str) -> int:
     Raises:
         ValueError: not a recipient of ours.
     """
-    digits = recipient.removeprefix("+")
-    if len(digits) != len(_PREFIX) + 1 + _DIGITS or not digits.startswith(_PREFIX):
+    e164 = recipient.removeprefix("+")
+    if len(e164) != len(_PREFIX) + 1 + _DIGITS or not e164.startswith(_PREFIX):
         raise ValueError(f"{recipient!r} is no recipient of this run")
-    return int(digits[4:9]) * PERIOD + int(digits[9:]) - 1
+    return int(e164[4:9]) * PERIOD + int(e164[9:]) - 1
 
 
 def is_magic(number: int) -> bool:

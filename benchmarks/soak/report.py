@@ -26,6 +26,7 @@ def render(outcome: Outcome, plan: Plan, rows: list[Row]) -> str:
         f"{outcome.rows.purged:,} of {outcome.rows.stored:,} messages purged by then",
         "fates: " + ", ".join(f"{word} {count:,}" for word, count in findings.fates.items()),
         f"notices repeated: {findings.repeated_notices:,}",
+        *(f"{what}: ...{', ...'.join(found)}" for what, found in findings.examples.items()),
         _stretches(plan),
         "",
         *_table(rows),

@@ -26,7 +26,7 @@ class LedgerKind(IntEnum):
 class EventKind(IntEnum):
     """What deviated on a message's way; the normal steps are columns of its row.
 
-    Values are stored.
+    Values are stored.  A refusal needs none: the final state and its error tell it.
     """
 
     RETRY = 1
@@ -37,11 +37,8 @@ class EventKind(IntEnum):
     LATE_RECEIPT = 6
     REPEATED_RECEIPT = 7
     LATE_ANSWER = 8
-    REFUSED = 9
     EXPIRED = 10
-    NOTIFICATION_FAILED = 11
     NOTIFICATION_ABANDONED = 12
-    HELD = 13
     CANCELLED = 14
 
 

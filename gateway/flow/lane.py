@@ -111,7 +111,8 @@ class Lane:
         if message.parts is not None:
             for part in owed_receipts(message):
                 id = part.provider_message_id or ""
-                self.awaiting.setdefault(id, part)
+                if id not in self.ended:
+                    self.awaiting.setdefault(id, part)
                 self._note_spelling(id)
 
     def holder_of(self, copy: Message) -> Message | None:

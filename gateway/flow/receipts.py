@@ -150,8 +150,11 @@ class Receipts:
         if message is None and row.state == MessageState.QUEUED and is_settled:
             message = self._backlogs.adopt(row)
         if message is None:
-            message = restored(row, self._accounts, self._credentials)
-            message = lane.holder_of(message) or message
+            copy = restored(row, self._accounts, self._credentials)
+            message = lane.holder_of(copy)
+            if message is None and not is_settled:
+                return []  # it is coming to its end at this moment: the row says less than memory
+            message = message or copy
             lane.await_parts(message)
         if message.parts is None:
             return [message]
@@ -349,6 +352,9 @@ class Receipts:
                 self._journal.after_commit(stored, token)
                 return
             self._backlogs.ended(message)
+        if message.state == _UNKNOWN:
+            detail = f"{lane.name}: {new.name}, part {part.n + 1}"
+            self._fates.event(message, EventKind.LATE_RECEIPT, detail)
         self._fates.finish(message, combined, error, stored, token)
         lane.forget(message)
 

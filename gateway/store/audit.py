@@ -184,9 +184,9 @@ class AccountAudit:
             )
         found += self.broken_lines
         if self.broken_line_count > len(self.broken_lines):
-            found.append(f"{self.broken_line_count} ledger lines in all do not continue")
+            found.append(f"ledger lines that do not continue: {self.broken_line_count}")
         if self.faulty_count:
-            found.append(f"{self.faulty_count} messages contradict themselves")
+            found.append(f"messages that contradict themselves: {self.faulty_count}")
         return found
 
     def remarks(self) -> list[str]:
@@ -223,11 +223,10 @@ class LedgerAudit:
             StoreUnavailable: the store cannot be read.
         """
         audits = {row[0]: _audit(row) for row in await self._fetch(_ACCOUNTS)}
+        id = None
         if account is not None:
-            audits = {id: audit for id, audit in audits.items() if audit.name == account}
-            if not audits:
-                raise StoreRejected(f"there is no account {account!r}")
-        id = next(iter(audits)) if account is not None else None
+            id = _id_of(account, audits)
+            audits = {id: audits[id]}
         await self._read_lines(audits, id)
         await self._read_messages(audits, id)
         return list(audits.values())
@@ -292,6 +291,14 @@ def _audit(row: Row) -> AccountAudit:
         purged_count=purged_count,
         purged_micros=purged_micros,
     )
+
+
+def _id_of(account: str, audits: dict[int, AccountAudit]) -> int:
+    for id, audit in audits.items():
+        if audit.name == account:
+            return id
+    known = ", ".join(audit.name for audit in list(audits.values())[:MOST_NAMED])
+    raise StoreRejected(f"there is no account {account!r}; accounts: {known or 'none'}")
 
 
 def _of(audits: dict[int, AccountAudit], account_id: int) -> AccountAudit:

@@ -7,16 +7,15 @@ read transaction sees every row as it was at the first query.
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import cast
-
-import aiosqlite
 
 from gateway.domain.errors import ConfigurationError, StoreUnavailable
 from gateway.store.engine import Fetch, Row
 from gateway.store.migrate import APPLIED, missing_migrations, refuse_missing
 from gateway.store.postgres import numbered
 from gateway.store.postgres_connection import TROUBLE, connect, place_of, translated
+from gateway.store.sqlite_thread import SqliteThread
 
 _BUSY_TIMEOUT_MS = 5000  # while a daemon that has just started recovers the log
 _QUERY_TIMEOUT_S = 600.0
@@ -50,25 +49,28 @@ def _source(url: str) -> tuple[str, AbstractAsyncContextManager[Fetch]]:
 
 @asynccontextmanager
 async def _sqlite(path: Path) -> AsyncIterator[Fetch]:
-    uri = f"{path.as_uri()}?mode=ro"
-
     async def fetch(sql: str, *params: object) -> list[Row]:
         try:
-            rows = await connection.execute_fetchall(sql, params)
+            return await thread.call(lambda connection: connection.execute(sql, params).fetchall())
         except sqlite3.Error as error:
-            raise StoreUnavailable(f"{path} cannot be read now: {error}") from error
-        return cast("list[Row]", rows)  # made by the default row factory: tuples
+            raise StoreUnavailable(f"{path} cannot be read: {error}") from error
 
+    thread = SqliteThread("store-snapshot", partial(_connect, path))
     try:
-        connection = await aiosqlite.connect(uri, uri=True, isolation_level=None)
+        await thread.start()
     except sqlite3.Error as error:
         raise StoreUnavailable(f"{path} cannot be opened: {error}") from error
     try:
-        await fetch(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
-        await fetch("BEGIN")
         yield fetch
     finally:
-        await connection.close()
+        await thread.stop()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
+    connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+    connection.execute("BEGIN")
+    return connection
 
 
 @asynccontextmanager

@@ -308,7 +308,7 @@ class ServerLink(Link):
             self.send(encode_submit_sm_resp(sequence_number, status, b""))
             return
         self.unanswered += 1
-        if self.unanswered >= credential.window:
+        if self.unanswered > credential.window:  # who keeps to it is always heard
             self.hold()
 
     def _answer(self, token: object, result: Message | Batch | Refusal) -> None:
@@ -324,7 +324,7 @@ class ServerLink(Link):
         elif isinstance(result, Message):
             message_id = self._server.message_id(result, credential)
             self.send(encode_submit_sm_resp(sequence_number, 0, message_id))
-        if self._is_holding and self.unanswered < credential.window:
+        if self._is_holding and self.unanswered <= credential.window:
             self.release()
         if self._unbind_resp is not None:
             self.finish_unbind()

@@ -25,12 +25,14 @@ COVERED_BY = {
     "gateway/domain/account.py": "tests/unit/gateway/flow/test_admission.py",
     # The store: one suite for both engines.
     "gateway/store/accounts.py": f"{_CONFORMANCE}/test_store_accounts.py",
+    "gateway/store/audit.py": f"{_CONFORMANCE}/test_store_audit.py",
     "gateway/store/engine.py": f"{_CONFORMANCE}/test_store_open.py",
     "gateway/store/ledger.py": f"{_CONFORMANCE}/test_store_ledger.py",
     "gateway/store/postgres_writer.py": f"{_CONFORMANCE}/test_store_postgres_faults.py",
     "gateway/store/providers.py": f"{_CONFORMANCE}/test_store_providers.py",
     "gateway/store/retention.py": f"{_CONFORMANCE}/test_store_retention.py",
     "gateway/store/secrets.py": f"{_CONFORMANCE}/test_store_secrets.py",
+    "gateway/store/snapshot.py": f"{_CONFORMANCE}/test_store_snapshot.py",
     "gateway/store/sqlite.py": f"{_CONFORMANCE}/test_store_sqlite_faults.py",
     "gateway/store/webhook_deliveries.py": f"{_CONFORMANCE}/test_store_webhooks.py",
     # The composition root: whole hearts and whole daemons.
@@ -45,6 +47,7 @@ COVERED_BY = {
     "postern/commands/clock.py": _CLI,
     "postern/commands/explain.py": _CLI,
     "postern/commands/failure.py": _CLI,
+    "postern/commands/ledger.py": _CLI,
     "postern/commands/message.py": _CLI,
     "postern/commands/migrate.py": _CLI,
     "postern/commands/provider.py": _CLI,

@@ -200,7 +200,7 @@ async def test_parts_are_inserted_then_replaced(store: Store) -> None:
 async def test_events_come_back_in_order(store: Store) -> None:
     events = [
         MessageEvent(5, 30, EventKind.RETRY, 1, "first"),
-        MessageEvent(5, 20, EventKind.REFUSED, None, "second"),
+        MessageEvent(5, 20, EventKind.RETRY, None, "second"),
     ]
     await write(store, events=[*events, MessageEvent(6, 1, EventKind.RETRY, 1, "other")])
     assert await store.messages.events(5) == events

@@ -83,7 +83,9 @@ class Carrier:
     @property
     def is_settled(self) -> bool:
         """Whether every receipt was acknowledged and every answer given."""
-        return not self._owed and not self._scheduled and not any(l.offered for l in self._links)
+        return (
+            not self._owed and not self._scheduled and not any(link.offered for link in self._links)
+        )
 
     @property
     def parts_seen(self) -> int:

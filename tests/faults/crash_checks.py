@@ -11,6 +11,7 @@ from typing import NamedTuple
 from gateway.domain.account import Door
 from gateway.domain.commit_group import EventKind, LedgerKind
 from gateway.domain.fate import WORDS
+from gateway.domain.keys import key_time_ms
 from gateway.domain.lifecycle import FINAL_STATES, MessageState, MoneyState, Notified
 from tests.faults.crash_carrier import Sighting
 from tests.faults.crash_plan import HOLDING, MOST_PARTS, Fate, Sms, sms_to
@@ -54,12 +55,23 @@ class Evidence:
             return {row.provider_message_id}
         return {part.provider_message_id for part in self.rows.parts.get(row.key, [])}
 
+    def is_known_to_provider(self, row: MessageRow) -> bool:
+        """Whether the provider's id of every part is stored."""
+        ids = self.provider_ids(row)
+        return len(ids) == row.part_count and None not in ids
+
+    @property
+    def resent(self) -> int:
+        """Messages that say on their timeline that they may have left twice."""
+        kind = EventKind.RESENT_AFTER_RESTART
+        return sum(kind in events for events in self.rows.events.values())
+
 
 class Duplicates(NamedTuple):
     """Parts that one death made the carrier see again, and how many were at risk."""
 
     death: Death
-    count: int
+    repeated: int
     allowed: int
 
 
@@ -143,9 +155,9 @@ def repeated_are_marked(evidence: Evidence) -> Iterator[str]:
 
 def repeated_are_few(evidence: Evidence) -> Iterator[str]:
     """Per death: no more than the provider's windows and what no commit covered yet."""
-    for death, count, allowed in duplicates(evidence):
-        if count > allowed:
-            yield f"{count} parts were sent again after {death}, at most {allowed} may be"
+    for death, repeated, allowed in duplicates(evidence):
+        if repeated > allowed:
+            yield f"{repeated} parts were sent again after {death}, at most {allowed} may be"
 
 
 def duplicates(evidence: Evidence) -> list[Duplicates]:
@@ -155,7 +167,7 @@ def duplicates(evidence: Evidence) -> list[Duplicates]:
     window = BINDS * WINDOW * len(evidence.site.carriers)
     # The other parts of a message that was begun may exceed a window.
     allowed = [window + BINDS * (MOST_PARTS - 1)] * len(deaths)
-    counts = [0] * len(deaths)
+    repeated = [0] * len(deaths)
     for parts in evidence.sightings.values():
         for sightings in parts.values():
             for number, sighting in enumerate(sightings):
@@ -163,8 +175,8 @@ def duplicates(evidence: Evidence) -> list[Duplicates]:
                 if sender < len(deaths):
                     covered = max(deaths[sender].covered, births[sender]) - RIDE_ALONG_S
                     allowed[sender] += sighting.answered >= covered
-                    counts[sender] += number + 1 < len(sightings)
-    return [Duplicates(*found) for found in zip(deaths, counts, allowed, strict=True)]
+                    repeated[sender] += number + 1 < len(sightings)
+    return [Duplicates(*found) for found in zip(deaths, repeated, allowed, strict=True)]
 
 
 # --- fates ----------------------------------------------------------------------------------------
@@ -184,14 +196,14 @@ def every_message_has_its_fate(evidence: Evidence) -> Iterator[str]:
             yield f"{name} is {row.state.name} and was never sent"
         if row.sent_at_ms > row.final_at_ms:
             yield f"{name} was sent at {row.sent_at_ms} and ended at {row.final_at_ms}"
+        if row.sent_at_ms and row.sent_at_ms < key_time_ms(row.key):
+            yield f"{name} was sent at {row.sent_at_ms}, before it was accepted"
 
 
 def _outcome_was_lost(evidence: Evidence, row: MessageRow) -> bool:
     """Held, and the carrier's answer died with the daemon: nobody can know what became of it."""
     is_held = sms_to(row.recipient).provider == HOLDING
-    ids = evidence.provider_ids(row)
-    known = len(ids) == row.part_count and None not in ids
-    return row.state == _UNKNOWN and is_held and not known
+    return row.state == _UNKNOWN and is_held and not evidence.is_known_to_provider(row)
 
 
 def parts_agree_with_their_message(evidence: Evidence) -> Iterator[str]:

@@ -1,5 +1,7 @@
 """What the store holds, read behind the daemon's back: with SQL of our own, on either engine."""
 
+# ruff: noqa: S608 - statements are built from names of our own
+
 import asyncio
 import sqlite3
 from contextlib import closing
@@ -107,8 +109,10 @@ class Database:
     async def read(self) -> Rows:
         """Everything, while no daemon runs."""
         parts: dict[int, list[PartRow]] = {}
-        for row in await self.fetch(f"SELECT {_columns(PartRow)} FROM part ORDER BY message_key, n"):
-            part = PartRow(*row[:-1], MessageState(row[-1]))
+        for row in await self.fetch(
+            f"SELECT {_columns(PartRow)} FROM part ORDER BY message_key, n"
+        ):
+            part = PartRow._make((*row[:-1], MessageState(row[-1])))
             parts.setdefault(part.message_key, []).append(part)
         events: dict[int, list[EventKind]] = {}
         for key, kind in await self.fetch("SELECT message_key, kind FROM event ORDER BY id"):

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-import random
+import secrets
 import signal
 import socket
 import sys
@@ -200,9 +200,10 @@ class Site:
         except TimeoutError:
             raise AssertionError(f"{point} {number} was not passed in {_DEATH_S:g} s") from None
         self._make_customers_forget(False)
-        last = run.lines()[-1]
-        assert code == -signal.SIGKILL, (code, last)
-        assert last["event"] == "doomed", last
+        lines = run.lines()
+        last = next((line for line in reversed(lines) if line["event"] == "doomed"), None)
+        assert code == -signal.SIGKILL, (point, code, lines[-3:])
+        assert last is not None, (point, lines[-3:])
         death = Death(point, last["died"], last["covered"])
         self.deaths.append(death)
         return death
@@ -248,8 +249,7 @@ class Site:
             await self._stop(run)
 
     async def _is_answered(self) -> bool:
-        peers = [*self.customers, self.rest]
-        return all(peer.is_settled for peer in peers)
+        return self.rest.is_settled and all(customer.is_settled for customer in self.customers)
 
     async def _is_at_rest(self) -> bool:
         if not all(carrier.is_settled for carrier in self.carriers.values()):
@@ -300,7 +300,7 @@ def quiet_port() -> int:
     Who keeps trying a port of the ephemeral range on the loopback may end up connected to himself.
     """
     while True:
-        port = random.randrange(10_000, 32_000)
+        port = 10_000 + secrets.randbelow(22_000)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

@@ -14,7 +14,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,10 @@ from protocols.smpp.provider import ProviderLink
 from protocols.smpp.server import ServerLink, SmppServer
 
 Wants = Callable[[CommitGroup], object]
+# What is wrapped in these are names for themselves alone.
+SQLITE: Any = sqlite
+POSTGRES: Any = postgres
+STORE: Any = store
 
 
 class Doom:
@@ -162,7 +166,7 @@ class _UncommittedConnection:
 
 
 def _around_sqlite_commit(doom: Doom, wants: Wants, *, before: bool) -> None:
-    write_group = sqlite.write_group
+    write_group = SQLITE.write_group
 
     def doomed(group: CommitGroup, connection: Any) -> None:
         is_last = wants(group) and doom.passes()
@@ -172,11 +176,11 @@ def _around_sqlite_commit(doom: Doom, wants: Wants, *, before: bool) -> None:
         if is_last:
             doom.die()
 
-    _replace(sqlite, "write_group", doomed)
+    _replace(SQLITE, "write_group", doomed)
 
 
 def _around_postgres_commit(doom: Doom, wants: Wants, *, before: bool) -> None:
-    write_group, commit = postgres.write_group, PostgresWriter.commit
+    write_group, commit = POSTGRES.write_group, PostgresWriter.commit
     is_last = False
 
     async def writing(connection: Any, group: CommitGroup) -> None:
@@ -191,7 +195,7 @@ def _around_postgres_commit(doom: Doom, wants: Wants, *, before: bool) -> None:
         if is_last:
             doom.die()
 
-    _replace(postgres, "write_group", writing)
+    _replace(POSTGRES, "write_group", writing)
     _replace(PostgresWriter, "commit", doomed)
 
 
@@ -298,14 +302,14 @@ def _deafen(doom: Doom, link_type: Any) -> None:
 
 def during_checkpoint(doom: Doom) -> None:
     """SQLite is moving pages from its log into the database."""
-    checkpoint = sqlite._checkpoint_passively
+    checkpoint: Callable[[sqlite3.Connection], int] = SQLITE._checkpoint_passively
 
     def doomed(connection: sqlite3.Connection) -> int:
         if not doom.passes():
             return checkpoint(connection)
         file = connection.execute("PRAGMA database_list").fetchone()[2]
-        is_over = threading.Event()
-        watch = threading.Thread(target=_die_once_written, args=(doom, file, is_over))
+        is_over, before = threading.Event(), os.stat(file).st_mtime_ns
+        watch = threading.Thread(target=_die_once_written, args=(doom, file, before, is_over))
         watch.start()
         pages = checkpoint(connection)
         # Nothing had to be moved: the next checkpoint is the one.
@@ -313,11 +317,10 @@ def during_checkpoint(doom: Doom) -> None:
         watch.join()
         return pages
 
-    _replace(sqlite, "_checkpoint_passively", doomed)
+    _replace(SQLITE, "_checkpoint_passively", doomed)
 
 
-def _die_once_written(doom: Doom, file: str, is_over: threading.Event) -> None:
-    before = os.stat(file).st_mtime_ns
+def _die_once_written(doom: Doom, file: str, before: int, is_over: threading.Event) -> None:
     while not is_over.is_set():
         if os.stat(file).st_mtime_ns != before:
             doom.die()
@@ -325,7 +328,7 @@ def _die_once_written(doom: Doom, file: str, is_over: threading.Event) -> None:
 
 def during_migration(doom: Doom) -> None:
     """Some statements of the schema's migrations have run; N counts them."""
-    apply = store.apply_migrations
+    apply: Callable[..., Awaitable[list[str]]] = STORE.apply_migrations
     is_migrating = False
 
     async def migrating(*arguments: Any) -> list[str]:
@@ -347,7 +350,7 @@ def during_migration(doom: Doom) -> None:
 
         _replace(transaction_type, "execute", doomed)
 
-    _replace(store, "apply_migrations", migrating)
+    _replace(STORE, "apply_migrations", migrating)
     doomed_transaction(SqliteTransaction)
     doomed_transaction(PostgresTransaction)
 

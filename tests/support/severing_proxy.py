@@ -21,6 +21,7 @@ class SeveringProxy:
     def __init__(self, server_folder: Path, folder: Path) -> None:
         self.folder = folder
         self.cut_next_commit: Cut | None = None
+        self.only_with = b""  # the cut waits for a transaction in which these octets passed
         self.connections = 0
         self.connected = asyncio.Condition()
         self._server_path = str(server_folder / SOCKET)
@@ -75,9 +76,13 @@ class SeveringProxy:
         to_server: asyncio.StreamWriter,
         answers: "asyncio.Task[None]",
     ) -> None:
+        has_passed = False
         while data := await client.read(65536):
             cut = self.cut_next_commit
-            if cut is None or _COMMIT not in data:
+            has_passed = has_passed or self.only_with in data
+            is_commit = _COMMIT in data
+            if cut is None or not is_commit or not has_passed:
+                has_passed = has_passed and not is_commit
                 to_server.write(data)
                 continue
             self.cut_next_commit = None

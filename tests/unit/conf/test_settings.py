@@ -188,6 +188,7 @@ def test_names_tables_of_the_wrong_shape(problems_in, text: str, key: str, reaso
     [
         (b"[listen\n", "is not valid TOML: "),
         (b"a = 1\na = 2\n", "is not valid TOML: "),
+        (b"a = " + b"[" * 10_000, "is nested too deeply"),
         (b"a = '\xff'\n", "is not UTF-8 text"),
     ],
 )

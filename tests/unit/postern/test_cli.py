@@ -2,9 +2,11 @@
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 
 from postern import __version__
 from postern.cli import COMMANDS, main
+from tests.support.groups import new_message
 from tests.support.processes import PosternProcess, until
 from tests.support.rest_client import get_json
 
@@ -182,6 +185,7 @@ def test_a_reader_that_has_enough_is_no_error(config: Path) -> None:
         ("sender", "approve", "acme", "X"),
         ("sender", "reject", "acme", "X"),
         ("message", "show", "1"),
+        ("message", "cancel", "1"),
         ("provider", "list"),
         ("provider", "pause", "carrier"),
         ("provider", "resume", "carrier"),
@@ -328,8 +332,10 @@ def test_top_up_and_statement(run: Run, config: Path, facts: Facts) -> None:
     assert "invoice 7" in out
     _, out, _ = run("account", "list", "-c", config)
     assert out.splitlines()[0].split() == [
-        "NAME", "AVAILABLE", "BALANCE", "HELD", "LIMIT", "CURRENCY", "ENABLED", "SENDERS",
+        "NAME", "AVAILABLE", "BALANCE", "HELD", "LIMIT", "CURRENCY", "CHARGE", "REFUND", "ENABLED",
+        "SENDERS",
     ]  # fmt: skip
+    assert out.splitlines()[1].split()[5:] == ["EUR", "accept", "unsent", "yes", "ACME"]
 
 
 @pytest.mark.parametrize(
@@ -341,6 +347,8 @@ def test_top_up_and_statement(run: Run, config: Path, facts: Facts) -> None:
         (("token", "revoke", "acme", "none"), "account acme has no token 'none'"),
         (("sender", "reject", "acme", "NONE"), "account acme has no sender 'NONE'"),
         (("message", "show", "hello"), "'hello' is no message id"),
+        (("message", "cancel", "hello"), "'hello' is no message id"),
+        (("message", "cancel", "1"), "there is no message 1"),
         (("provider", "pause", "none"), "there is no provider 'none'; providers: carrier"),
         (("explain", "--account", "x", "--to", "1", "--text", "x"), "there is no account 'x'"),
     ],
@@ -465,6 +473,106 @@ def test_pause_and_resume(run: Run, config: Path, facts: Facts) -> None:
         "the message is delivered",
         lambda: facts("message", "show", sent["message_id"])["state"] == "delivered",
     )
+
+
+def test_cancel(run: Run, config: Path, facts: Facts) -> None:
+    send = ("send", "--door", "exosend", "--to", PHONE, "--text", "x", "--wait-receipt", "0")
+    facts("provider", "pause", "carrier")
+    try:
+        ids = [facts(*send)["message_id"] for _ in range(2)]
+        before = facts("account", "list")["accounts"][0]
+        code, out, _ = run("message", "cancel", ids[0], "-c", config)
+        assert code == 0
+        assert out.endswith(": cancelled, 0.035 EUR given back\n")
+        cancelled = facts("message", "cancel", ids[1])
+        assert (cancelled["state"], cancelled["money"]) == ("cancelled", "refunded")
+        after = facts("account", "list")["accounts"][0]
+        assert round(float(after["balance"]) - float(before["balance"]), 6) == 0.07
+    finally:
+        facts("provider", "resume", "carrier")
+    for id in ids:
+        assert facts("message", "show", id)["state"] == "cancelled"
+        code, _, errors = run("message", "cancel", id, "-c", config)
+        assert code == 1
+        assert f"message {id} has ended: it was cancelled at " in errors
+
+
+# -- money ---------------------------------------------------------------------------------------
+
+
+def test_the_ledger_of_a_live_daemon(run: Run, config: Path, facts: Facts) -> None:
+    facts("send", "--to", PHONE, "--text", "x")
+    verified = facts("ledger", "verify")
+    assert verified["ok"] is True
+    [acme] = verified["accounts"]
+    assert (acme["name"], acme["differences"], acme["remarks"]) == ("acme", [], [])
+    assert acme["messages"] > 0
+    assert facts("ledger", "verify", "--account", "acme")["ok"] is True
+    code, out, errors = run("ledger", "verify", "-c", config)
+    assert (code, errors) == (0, "")
+    header, line = out.splitlines()
+    assert header.split() == [
+        "ACCOUNT", "BALANCE", "HELD", "CHARGED", "CURRENCY", "LINES", "MESSAGES", "VERDICT",
+    ]  # fmt: skip
+    assert line.split()[0::7] == ["acme", "ok"]
+
+
+def test_the_ledger_of_a_store_that_nobody_holds(run: Run, tmp_path: Path) -> None:
+    config = tmp_path / "postern.toml"
+    config.write_text(CONFIGURATION.format(port=1))
+    code, out, errors = run("ledger", "verify", "-c", config)
+    assert (code, out) == (1, "")
+    assert f"{tmp_path}/postern.db cannot be opened" in errors
+    run("migrate", "-c", config)
+    code, out, _ = run("ledger", "verify", "-c", config)
+    assert (code, out.count("\n")) == (0, 1)  # no account yet
+    with closing(sqlite3.connect(tmp_path / "postern.db", isolation_level=None)) as store:
+        store.execute(
+            "INSERT INTO account (name, currency, balance_micros, limit_micros, origin,"
+            " created_at_ms) VALUES ('acme', 'EUR', 1, 2, 1, 1)"
+        )
+    code, out, _ = run("ledger", "verify", "-c", config)
+    assert code == 1
+    assert out.splitlines()[1].split()[-1] == "differs"
+    assert out.splitlines()[2:] == [
+        "acme: its balance is 0.000001, the sum of its ledger lines is 0",
+        "acme: its balance is 0.000001, the balance on its last ledger line is 0",
+        "acme: remark: it was spent down to 0.000001, its limit is 0.000002: right only if the "
+        "limit was raised since",
+    ]
+    code, out, _ = run("ledger", "verify", "--json", "-c", config)
+    verified = json.loads(out)
+    assert (code, verified["ok"], len(verified["accounts"][0]["differences"])) == (1, False, 2)
+    code, out, errors = run("ledger", "verify", "--account", "nobody", "-c", config)
+    assert (code, out) == (1, "")
+    assert "there is no account 'nobody'; accounts: acme" in errors
+
+
+def test_messages_at_fault_are_named(run: Run, tmp_path: Path) -> None:
+    config = tmp_path / "postern.toml"
+    config.write_text(CONFIGURATION.format(port=1))
+    run("migrate", "-c", config)
+    row = new_message(17, charge_micros=5)
+    columns = ", ".join(row._fields)
+    with closing(sqlite3.connect(tmp_path / "postern.db", isolation_level=None)) as store:
+        store.execute(
+            "INSERT INTO account (id, name, currency, origin, created_at_ms)"
+            " VALUES (1, 'acme', 'EUR', 1, 1)"
+        )
+        marks = ", ".join("?" * len(row))
+        insert = f"INSERT INTO message ({columns}) VALUES ({marks})"  # noqa: S608 - our own names
+        store.execute(insert, row)
+    code, out, _ = run("ledger", "verify", "-c", config)
+    assert code == 1
+    assert out.splitlines()[2:] == [
+        "acme: messages that contradict themselves: 1",
+        "acme: message 0000000000000011 has a price and was never paid",
+    ]
+    _, out, _ = run("ledger", "verify", "--json", "-c", config)
+    [acme] = json.loads(out)["accounts"]
+    assert acme["messages_at_fault"] == [
+        {"id": "0000000000000011", "reason": "has a price and was never paid"}
+    ]
 
 
 def test_explain_asks_the_daemon(run: Run, config: Path, facts: Facts) -> None:

@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -6,9 +7,11 @@ import pytest
 
 from admin_api.operations import OperationRefusedError
 from gateway.domain.errors import Refusal, RefusalCode
+from gateway.domain.identity import StoredAccount
 from gateway.domain.lifecycle import MessageState
-from gateway.domain.outcome import Deferred
+from gateway.domain.outcome import Deferred, Sent
 from postern.operations import LiveOperations
+from tests.support.clock import settle
 from tests.support.hearts import CONFIGURATION, RunningHeart, running_heart
 
 
@@ -105,6 +108,35 @@ async def test_a_refusal_of_the_store_leaves_memory_as_it_was(
     with refused("take less"):
         await operations.top_up("acme", "-120", "")
     assert acme.balance_micros == 150_000_000
+
+
+@pytest.mark.parametrize(("amount", "balance"), [("5", "105"), ("-5", "95")])
+async def test_a_move_while_balances_are_read_again_is_not_lost(
+    running: RunningHeart,
+    operations: LiveOperations,
+    monkeypatch: pytest.MonkeyPatch,
+    amount: str,
+    balance: str,
+) -> None:
+    """After a conflict the gateway reads the rows: what it has read must not outlive the move."""
+    directory, store = running.heart.directory, running.heart.store
+    load = store.accounts.load
+    moves: list[asyncio.Task[object]] = []
+
+    async def slow_load() -> list[StoredAccount]:
+        rows = await load()
+        moves.append(asyncio.create_task(operations.top_up("acme", amount, "")))
+        await settle()
+        return rows
+
+    async def stored_at_once(*_move: object) -> None:
+        pass
+
+    monkeypatch.setattr(store.accounts, "load", slow_load)
+    monkeypatch.setattr(store.ledger, "top_up", stored_at_once)
+    await directory.reload_balances(frozenset({directory.by_name["acme"].id}))
+    await asyncio.gather(*moves)
+    assert account(operations, "acme")["balance"] == balance
 
 
 @pytest.mark.parametrize("amount", ["0", "0.0", "x", "", "1e3x", "0.0000001", "NaN", "1e99"])
@@ -344,6 +376,53 @@ async def test_messages_that_are_not_there(
             await operations.message(no_id)
     with refused("there is no message 12345"):
         await operations.message("12345")
+
+
+async def test_a_message_that_waits_is_cancelled(
+    running: RunningHeart, operations: LiveOperations
+) -> None:
+    for wire in running.wires.values():
+        wire.up = False
+    message = await running.send()
+    assert not isinstance(message, Refusal)
+    assert account(operations, "acme")["balance"] == "99.98"
+    assert await operations.cancel(f"{message.key:016x}") == {
+        "id": f"{message.key:016x}", "account": "acme", "state": "cancelled",
+        "price": "0.02", "currency": "EUR", "money": "refunded",
+    }  # fmt: skip
+    assert account(operations, "acme")["balance"] == "100"
+    facts: Any = await operations.message(str(message.key))
+    assert (facts["state"], facts["money"]) == ("cancelled", "refunded")
+    steps = [step["event"] for step in facts["timeline"]]
+    assert steps[:3] == ["accepted", "cancelled", "cancelled"]
+    assert await running.heart.store.ledger.verify() == []
+    with refused(f"message {message.key} has ended: it was cancelled at 20"):
+        await operations.cancel(str(message.key))
+
+
+async def test_a_message_that_left_is_not_cancelled(
+    running: RunningHeart, operations: LiveOperations
+) -> None:
+    long, short = await running.send("x" * 200), await running.send()
+    assert not isinstance(long, Refusal)
+    assert not isinstance(short, Refusal)
+    with refused("is being sent: first has it and has not answered yet"):
+        await operations.cancel(str(long.key))
+    sink = running._sink("first")
+    sink.settled(long, 0, Sent("a"))
+    sink.settled(long, 1, Deferred("busy"))
+    sink.settled(short, 0, Sent("b"))
+    with refused("has left in part: first took some of it, the rest must follow"):
+        await operations.cancel(str(long.key))
+    with refused("has left: first took it at 20"):
+        await operations.cancel(str(short.key))
+
+
+async def test_an_id_that_names_no_message_is_not_cancelled(operations: LiveOperations) -> None:
+    with refused("is no message id"):
+        await operations.cancel("hello")
+    with refused("there is no message 12345"):
+        await operations.cancel("12345")
 
 
 # -- providers -----------------------------------------------------------------------------------

@@ -99,6 +99,21 @@ def test_parts_of_a_restored_message_are_awaited_under_every_spelling(lane: Lane
     assert [lane.known_as(id) for id in ("a", "B")] == ["0A", "0B"]
 
 
+def test_parts_of_an_ended_message_are_not_awaited_again(lane: Lane) -> None:
+    def restored() -> Message:
+        """As its row still says while its end is on the way to disk."""
+        long = message(2)
+        for part, id in zip(long.split_parts(), ("a", "b"), strict=True):
+            part.state, part.provider_message_id = MessageState.SENT, id
+        return long
+
+    one = restored()
+    lane.await_parts(one)
+    lane.forget(one)
+    lane.await_parts(restored())
+    assert lane.awaiting == {}
+
+
 def test_an_ended_message_is_forgotten(lane: Lane) -> None:
     single = message()
     lane.forget(single)  # it has no id yet

@@ -249,16 +249,137 @@ async def test_a_late_no_changes_nothing(outcome: Outcome) -> None:
     assert world.state(message) == S.ATTEMPTED
 
 
-async def test_a_late_answer_to_what_is_out_again_changes_nothing() -> None:
+@pytest.mark.parametrize("receipted", ["late", "again"])
+async def test_a_late_answer_settles_what_is_out_again(receipted: str) -> None:
+    world = await World.build(charge_at=ChargeAt.DELIVERY)
+    message = await world.accepted()
+    world.wire.answer(NO_ANSWER)
+    await world.after(0.01)
+    world.wire.sink.late(message, 0, Sent("late"))
+    await world.committed()
+    assert world.state(message) == S.SENT
+    assert world.kinds(message) == [K.UNKNOWN_OUTCOME, K.LATE_ANSWER]
+    world.wire.answer(Sent("again"))  # both were taken: either receipt is the message's
+    for id in (receipted, "late", "again"):
+        world.wire.receipt(id)
+        await world.committed()
+    assert world.state(message) == S.DELIVERED
+    assert world.spent() == (PRICE, 0)
+    assert world.heart.counters.receipts["carrier", "parked"] == 0
+    assert world.notifier.keys() == [message.key]
+
+
+@pytest.mark.parametrize("outcome", [BUSY, SLOW_DOWN, Refused("x"), NO_ANSWER])
+async def test_then_no_other_answer_to_it_counts(outcome: Outcome) -> None:
     world = await World.build()
     message = await world.accepted()
     world.wire.answer(NO_ANSWER)
     await world.after(0.01)
     world.wire.sink.late(message, 0, Sent("late"))
-    assert message.state == S.QUEUED
+    world.wire.answer(outcome)
+    await world.after(3600)
+    assert world.state(message) == S.SENT
+    assert world.wire.outstanding == []
+    world.wire.receipt("late")
+    await world.committed()
+    assert world.state(message) == S.DELIVERED
+    assert world.heart.backlogs.live == {}
+
+
+async def test_a_late_answer_after_another_attempt_was_taken_makes_its_receipt_known() -> None:
+    world = await World.build()
+    message = await world.accepted()
+    world.wire.answer(NO_ANSWER)
+    await world.after(0.01)
+    world.wire.answer(Sent("again"))
+    world.wire.sink.late(message, 0, Sent("late"))
+    await world.committed()
+    assert world.row(message).provider_message_id == "again"
+    world.wire.receipt("late")
+    await world.committed()
+    assert world.state(message) == S.DELIVERED
+
+
+async def test_a_late_answer_after_the_end_is_told_and_its_receipt_is_a_repeat() -> None:
+    world = await World.build(providers=[provider_spec(retry_s=())])
+    message = await world.accepted()
+    for _ in range(2):
+        world.wire.answer(NO_ANSWER)
+        await world.after(0.01)
+    assert world.state(message) == S.FAILED
+    world.wire.sink.late(message, 0, Sent("late"))
+    world.wire.receipt("late")
+    await world.committed()
+    assert world.state(message) == S.FAILED
+    assert world.kinds(message)[-1] == K.LATE_ANSWER
+    assert world.heart.counters.receipts["carrier", "repeated"] == 1
+
+
+async def test_a_late_answer_of_the_provider_before_settles_it_too() -> None:
+    world = await World.build(providers=[provider_spec("one"), provider_spec("two")])
+    message = await world.accepted()
+    world.wires["one"].go_down(NO_ANSWER)
+    await world.after(0.01)
+    world.wires["one"].sink.late(message, 0, Sent("1"))
+    await world.committed()
+    assert world.row(message).provider_id == 1
+    world.wires["two"].answer(Sent("2"))
+    world.wires["two"].receipt("2")
+    await world.committed()
+    assert world.state(message) == S.DELIVERED
+
+
+@pytest.mark.parametrize("policy", ["resend", "hold"])
+async def test_late_answers_settle_the_parts_of_a_long_message(policy: str) -> None:
+    world = await World.build(providers=[provider_spec(unknown=policy, retry_s=(600, 600))])
+    message = await world.accepted("a" * 307)
+    first = world.wire.take()
+    for _ in range(1 if policy == "hold" else 2):
+        while world.wire.outstanding:
+            world.wire.answer(NO_ANSWER)
+        await world.after(0.01)
+    for n in (2, 1):
+        world.wire.sink.late(message, n, Sent(f"late-{n}"))
+    await world.committed()
+    assert world.state(message) == S.SENT
+    assert world.waiting()[1, 1] == (0, False)
+    await world.after(3600)
+    assert world.wire.outstanding == []
+    for id in (first, "late-1", "late-2"):
+        world.wire.receipt(id)
+    await world.committed()
+    assert world.state(message) == S.DELIVERED
+
+
+@pytest.mark.parametrize("outcome", [Sent("again"), BUSY, Refused("a repeat"), NO_ANSWER])
+async def test_a_part_that_is_out_again_is_settled_by_its_late_answer(outcome: Outcome) -> None:
+    world = await World.build()
+    message = await world.accepted("a" * 200)
+    first = world.wire.take()
+    world.wire.answer(NO_ANSWER)
+    await world.after(0.01)
+    world.wire.sink.late(message, 1, Sent("late"))
+    world.wire.answer(outcome)
+    for id in (first, "late"):
+        world.wire.receipt(id)
+    await world.committed()
+    assert world.state(message) == S.DELIVERED
+    assert world.spent() == (2 * PRICE, 0)
+    assert world.wire.outstanding == []
+
+
+async def test_what_had_not_begun_to_leave_goes_again_and_loses_no_attempt() -> None:
+    world = await World.build(providers=[provider_spec(retry_s=())])
+    message = await world.accepted()
+    for _ in range(3):
+        world.wire.answer(Deferred("no bind", unsent=True))
+        await world.after(0.01)
+    assert message.attempts == 0
     world.wire.take()
     await world.committed()
     assert world.state(message) == S.SENT
+    assert world.kinds(message) == []
+    assert world.lane().breaker.failures == 0
 
 
 # --- sent ---------------------------------------------------------------------------------------

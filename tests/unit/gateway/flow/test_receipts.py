@@ -659,3 +659,41 @@ async def test_a_part_may_have_its_receipt_before_the_queue_is_read_back() -> No
     assert world.state(message) == S.DELIVERED
     assert world.store.state_conflicts == 0
     assert world.waiting()[1, 1] == (0, False)
+
+
+async def test_the_end_of_a_long_message_may_come_while_the_store_is_asked() -> None:
+    world = await World.build(charge_at=ChargeAt.DELIVERY)
+    message = await world.accepted("a" * 200)
+    ids = world.wire.accept_all()
+    await world.committed()
+    world = await world.restarted()
+    world.store.slow_reads = True
+    for id in ids:
+        world.wire.receipt(id, S.FAILED)
+        await world.quiet()  # the second look-up reads the row before the first has an effect
+    world.store.slow_reads = False
+    await world.committed()
+    assert world.state(message) == S.FAILED
+    assert world.spent() == (0, 0)
+    assert world.notifier.keys() == [message.key]
+    assert world.store.state_conflicts == 0
+
+
+async def test_a_part_may_have_its_receipt_while_its_message_expires() -> None:
+    world = await World.build(charge_at=ChargeAt.DELIVERY)
+    message = await world.accepted("a" * 200)
+    first = world.wire.take()
+    await world.committed()
+    world = await world.restarted(recovers=False)
+    await world.after(2 * DAY_S + 60)
+    world.store.by_hand = True
+    await world.heart.maintenance.expire_once()
+    world.wire.receipt(first, S.FAILED)
+    await world.quiet()
+    world.store.by_hand = False
+    world.store.complete()
+    await world.committed()
+    assert world.state(message) == S.EXPIRED
+    assert world.spent() == (0, 0)
+    assert world.notifier.keys() == [message.key]
+    assert world.store.state_conflicts == 0

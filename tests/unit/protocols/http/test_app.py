@@ -106,6 +106,22 @@ async def test_any_options_request_is_a_preflight() -> None:
         assert (await http.options("/elsewhere")).status == 404
 
 
+@pytest.mark.parametrize(
+    ("path", "status"), [("/api/v1/nothing", 404), ("/api/v1/broken", 500), ("/elsewhere", 404)]
+)
+async def test_every_answer_is_the_last_of_its_connection_once_it_stops(
+    path: str, status: int
+) -> None:
+    is_stopping = False
+    app = build_app([EchoDoor("/api/v1")], is_stopping=lambda: is_stopping)
+    async with TestClient(TestServer(app)) as http:
+        before = await http.get(path)
+        assert "Connection" not in before.headers
+        is_stopping = True
+        after = await http.get(path)
+        assert (after.status, after.headers["Connection"]) == (status, "close")
+
+
 async def test_a_redirect_passes() -> None:
     async with client() as http:
         response = await http.get("/api/v1/moved", allow_redirects=False)

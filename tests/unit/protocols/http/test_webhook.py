@@ -21,7 +21,7 @@ from protocols.http.webhook import (
     WebhookNotifier,
 )
 from protocols.http.webhook_event import WebhookSubject, sign
-from tests.support.clock import START_MS, FakeClock
+from tests.support.clock import START_MS, FakeClock, settle
 from tests.support.raw_http import raw_server, refusing_url
 
 SECRET = "hunter2"
@@ -430,6 +430,37 @@ async def test_a_message_that_cannot_be_read_is_looked_for_again(bench: Bench):
 
 
 # --- stopping -----------------------------------------------------------------------------------
+
+
+async def test_a_drain_begins_nothing_and_waits_for_what_is_on_its_way(bench: Bench):
+    bench.customer.gate.clear()
+    first = bench.deliveries.owe(bench.customer.url())
+    bench.run()
+    await bench.until(lambda: bench.customer.calls)
+    draining = bench.supervisor.spawn(bench.notifier.drain(5.0), "drain")
+    await settle()
+    bench.deliveries.owe(bench.customer.url())
+    bench.notifier.wake()
+    bench.customer.gate.set()
+    await bench.until(lambda: bench.deliveries.done_ids == [first])
+    bench.clock.advance(0.1)
+    await draining
+    bench.clock.advance(5.0)
+    await settle()
+    assert len(bench.customer.calls) == 1
+
+
+async def test_a_drain_does_not_wait_for_ever(bench: Bench):
+    bench.customer.gate.clear()
+    bench.deliveries.owe(bench.customer.url())
+    bench.run()
+    await bench.until(lambda: bench.customer.calls)
+    draining = bench.supervisor.spawn(bench.notifier.drain(2.0), "drain")
+    await settle()
+    assert not draining.done()
+    bench.clock.advance(2.1)
+    await draining
+    bench.customer.gate.set()
 
 
 async def test_a_stop_notes_what_was_delivered_and_drops_the_rest(bench: Bench):

@@ -107,6 +107,7 @@ async def reaching(**options: Any) -> AsyncIterator[South]:
         for link in list(south.provider._links):
             link.abort("the test ends")
         await eventually(lambda: not south.provider._links)
+        await smsc.stop()
 
 
 @pytest.fixture

@@ -267,18 +267,30 @@ async def test_beyond_the_window_we_stop_reading_and_go_on_after_an_answer() -> 
         async with bound(north.port) as esme:
             numbers = [esme.write_submit(TO) for _ in range(5)]
             esme.write(encode_header(CommandId.ENQUIRE_LINK, 0, 999))
-            await eventually(lambda: len(north.submitter.waiting) == 2)
+            await eventually(lambda: len(north.submitter.waiting) == 3)
             await settle(200)
-            assert len(north.submitter.waiting) == 2
+            assert len(north.submitter.waiting) == 3
 
-            for _ in range(3):
+            for _ in range(2):
                 north.submitter.answer()
-                await eventually(lambda: len(north.submitter.waiting) == 2)
+                await eventually(lambda: len(north.submitter.waiting) == 3)
             north.submitter.answer()  # there is room now: what waited behind is read on
-            got = [(await esme.read() or (0, 0, 0))[2] for _ in range(5)]
-            assert got == [*numbers[:4], 999]
-            north.submitter.answer()
-            assert (await esme.read() or (0, 0, 0))[2] == numbers[4]
+            got = [(await esme.read() or (0, 0, 0))[2] for _ in range(4)]
+            assert got == [*numbers[:3], 999]
+            for number in numbers[3:]:
+                north.submitter.answer()
+                assert (await esme.read() or (0, 0, 0))[2] == number
+
+
+async def test_who_keeps_to_the_window_is_heard_while_it_is_full() -> None:
+    """However long the store takes: his enquire_link must be answered, or he hangs up."""
+    async with serving() as north:
+        north.credential.window = 2
+        async with bound(north.port) as esme:
+            for _ in range(2):
+                esme.write_submit(TO)
+            await eventually(lambda: len(north.submitter.waiting) == 2)
+            await passes(esme)
 
 
 async def test_a_slow_store_is_no_reason_to_think_the_peer_dead() -> None:
@@ -286,11 +298,13 @@ async def test_a_slow_store_is_no_reason_to_think_the_peer_dead() -> None:
     async with serving(clock=clock) as north:
         north.credential.window = 1
         async with bound(north.port) as esme:
-            esme.write_submit(TO)
-            await eventually(lambda: north.submitter.waiting)
+            for _ in range(2):
+                esme.write_submit(TO)
+            await eventually(lambda: len(north.submitter.waiting) == 2)
             clock.advance(300.0)
-            north.submitter.answer()
-            assert (await esme.expect(CommandId.SUBMIT_SM_RESP)).command_status == 0
+            for _ in range(2):
+                north.submitter.answer()
+                assert (await esme.expect(CommandId.SUBMIT_SM_RESP)).command_status == 0
             await passes(esme)
 
 
