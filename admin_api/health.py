@@ -51,7 +51,7 @@ async def readiness(operations: Operations, *, listening: bool) -> Readiness:
 
 
 async def _store(operations: Operations) -> str:
-    """"ok", or why not: a failed probe leaves its reason with the gauges."""
+    """What the check says: a failed probe leaves its reason with the gauges."""
     if operations.gauges().store_available and await operations.store_writable():
         return OK
     return f"cannot be written: {operations.gauges().store_trouble or NO_ANSWER}"

@@ -21,6 +21,7 @@ from protocols.smpp.server import SmppServer
 log = logging.getLogger("postern.shutdown")
 
 COMMIT_S = 1.0  # for what was accepted, before the providers begin to drain
+LEAST_DRAIN_S = 0.2
 UNBIND_S = 1.0  # for peers to agree to the end of a connection
 CLOSE_S = 1.0  # for tasks to end, then for the store to close
 
@@ -69,8 +70,8 @@ class Leftover:
         if self.is_stuck and not self.unwritten:
             return "everything is on disk, but the store did not close"
         return (
-            f"the store took no more writes: {self.unwritten} messages have a newer state in memory"
-            " only.  Nobody was told of it; what a provider took meanwhile may be sent again"
+            "the store took no more writes; messages whose newest state is only in memory: "
+            f"{self.unwritten}.  Nobody was told of it; what a provider took may be sent again"
         )
 
 
@@ -86,14 +87,15 @@ class Shutdown:
     async def run(self, deadline_s: float) -> Leftover | None:
         """Stops everything; None when nothing is left over.
 
-        It takes `deadline_s` and the constants above at most, and as little as the peers allow.
+        It takes as little as the peers allow; at most `deadline_s` and, when nobody answers, the
+        limits above.
         """
         heart, now = self._heart, self._clock.monotonic
         end = now() + deadline_s
         self._doors.turn_away()
         heart.admission.stopping = heart.dispatcher.stopping = True
         await self._written_by(min(end, now() + COMMIT_S))
-        await self._drain(max(0.0, end - now()))
+        await self._drain(max(LEAST_DRAIN_S, end - now() - UNBIND_S))
         await self._written_by(end)
         await self._within(3 * UNBIND_S, self._doors.close)
         is_written = await self._written_by(max(end, now()) + UNBIND_S)

@@ -48,7 +48,10 @@ def smpp_options(item: SmppProviderSettings) -> SmppProviderOptions:
         window=item.window,
         response_timeout_s=item.response_timeout_s,
         timers=Timers(
-            enquire_link_s=item.enquire_link_s, inactivity_s=0, response_s=item.response_timeout_s
+            session_init_s=item.response_timeout_s,  # a bind is a request like any other
+            enquire_link_s=item.enquire_link_s,
+            inactivity_s=0,
+            response_s=item.response_timeout_s,
         ),
         charset=item.charset,
         concatenation=item.concatenation,

@@ -48,11 +48,11 @@ class Terms:
         Scheduled ones leave, receipts that a carrier took to its grave are given up, and a webhook
         that was refused is tried for the third time.
         """
-        return max(self.schedules_s) + 1.5 * self.receipt_window_s + 60.0
+        return max(self.schedules_s) + 1.5 * self.receipt_window_s + 120.0
 
 
-TERMS = Terms(retention_s=150, receipt_window_s=40, schedules_s=(15, 30, 75))
-SHORT_TERMS = Terms(retention_s=15, receipt_window_s=4, schedules_s=(2, 4))
+TERMS = Terms(retention_s=240, receipt_window_s=40, schedules_s=(15, 30, 75))
+SHORT_TERMS = Terms(retention_s=40, receipt_window_s=4, schedules_s=(2, 4))
 SHORT_RUN_S = 240.0
 
 

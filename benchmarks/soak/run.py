@@ -19,10 +19,10 @@ from benchmarks.soak.book import Arrivals, Book, Findings
 from benchmarks.soak.carriers import MISBEHAVIOUR, OF_HTTP, Carrier
 from benchmarks.soak.configuration import POOR, VARIANTS, Places, Terms
 from benchmarks.soak.gateway import Gateway, total
-from benchmarks.soak.histogram import Histogram
 from benchmarks.soak.plan import Fault, FaultKind, Plan
-from benchmarks.soak.rest_customer import RestCustomer, receiving
-from benchmarks.soak.samples import Sample, fd_count, thread_count
+from benchmarks.soak.rest_customer import RestCustomer, WebhookReceiver, receiving
+from benchmarks.soak.sampler import Sampler
+from benchmarks.soak.samples import Sample
 from benchmarks.soak.smpp_customer import SmppCustomer
 from benchmarks.soak.traffic import (
     CUSTOMERS,
@@ -36,8 +36,6 @@ from benchmarks.soak.verdict import Ending
 from postern.commands.failure import CommandError
 
 TICK_S = 0.01
-MOST_SAMPLE_S, SAMPLES_AT_LEAST = 5.0, 12
-PROGRESS_S = 30.0
 TOP_UP_S = 12.0
 TOP_UP_PART = 0.7  # of what the poor account would spend meanwhile
 SETTLED_POLL_S = 1.0
@@ -72,6 +70,12 @@ class Outcome:
 class Soak:
     """One run in an empty directory; `store_url` None is SQLite there."""
 
+    _session: aiohttp.ClientSession
+    _gateway: Gateway
+    _webhooks: WebhookReceiver
+    _customers: list[SmppCustomer]
+    _sampler: Sampler
+
     def __init__(
         self,
         directory: Path,
@@ -102,7 +106,6 @@ class Soak:
         self._store = StoreWatch(self._places.store_url)
         self._smsc = Carrier("smsc", self._places.smsc, directory)
         self._http = Carrier("http", self._places.http_carrier, directory)
-        self._samples: list[Sample] = []
         self._explained = 0  # by gateways that were killed
         self._faults: list[Fault] = []
         self._started_at = 0.0
@@ -127,6 +130,7 @@ class Soak:
                 receiving(self._book, self._places.webhook)
             )
             self._started_at = monotonic()
+            self._sampler = Sampler(self._book, self._store, self._plan.duration_s, self._say)
             try:
                 async with asyncio.TaskGroup() as tasks:
                     return await self._traffic(tasks)
@@ -147,7 +151,7 @@ class Soak:
             for customer in customers
             for kind in customer.customer.binds
         ]
-        kept.append(tasks.create_task(self._sample()))
+        kept.append(tasks.create_task(self._sampler.run(self._gateway)))
         sending = [
             tasks.create_task(coroutine)
             for coroutine in (
@@ -162,7 +166,7 @@ class Soak:
         rest.is_sending = False
         for task in sending:
             task.cancel()
-        self._progress(f"{self._clock()} all is sent; waiting until everything is settled")
+        self._say("all is sent; waiting until everything is settled")
         since = monotonic()
         is_drained = await self._drained()
         drained_in_s = monotonic() - since
@@ -203,7 +207,7 @@ class Soak:
     async def _carry_out(self) -> None:
         for fault in self._plan.faults:
             await asyncio.sleep(max(0.0, fault.at_s - self._now_s))
-            self._progress(f"{self._clock()} {fault.kind}")
+            self._say(fault.kind)
             self._faults.append(fault)
             await self._cause(fault)
         await asyncio.sleep(max(0.0, self._plan.duration_s - self._now_s))
@@ -240,48 +244,9 @@ class Soak:
         unknown = total(metrics, "postern_provider_outcomes_total", 'outcome="unknown"')
         return int(unknown + total(metrics, "postern_messages_resent_after_restart_total"))
 
-    # -- samples ---------------------------------------------------------------------------------
-
-    async def _sample(self) -> None:
-        interval_s = min(MOST_SAMPLE_S, self._plan.duration_s / SAMPLES_AT_LEAST)
-        shown_at_s, since = 0.0, 0
-        accepted, cpu = self._book.accepted, (0, 0.0)
-        while True:
-            await asyncio.sleep(interval_s)
-            if not self._gateway.is_running:
-                continue
-            child, life = self._gateway.child, self._gateway.lives
-            cpu_before, cpu = cpu, (life, child.cpu_s())
-            accepted_before, accepted = accepted, self._book.accepted
-            size, metrics = await self._store.size(), await self._gateway.metrics()
-            response, receipt = self._book.take_times()
-            self._samples.append(
-                Sample(
-                    at_s=round(self._now_s, 1),
-                    life=life,
-                    rss_mib=round(child.rss_mib(), 1),
-                    fds=fd_count(child.pid),
-                    threads=thread_count(child.pid),
-                    database_mib=round(size.database / 2**20, 1),
-                    wal_mib=round(size.wal / 2**20, 1),
-                    accepted=accepted - accepted_before,
-                    cpu_s=cpu[1] - cpu_before[1] if cpu_before[0] == life else None,
-                    response=response,
-                    receipt=receipt,
-                    ping_ms=round(await self._gateway.ping_s() * 1000, 1),
-                    queued=int(total(metrics, "postern_provider_queued")),
-                    in_memory=int(total(metrics, "postern_messages_in_memory")),
-                    awaiting=int(total(metrics, "postern_provider_awaiting_receipts")),
-                    pending=int(total(metrics, "postern_journal_pending")),
-                )
-            )
-            if self._now_s - shown_at_s >= PROGRESS_S:
-                self._progress(f"{self._clock()} {progress_line(self._samples[since:])}")
-                shown_at_s, since = self._now_s, len(self._samples)
-
-    def _clock(self) -> str:
+    def _say(self, text: str) -> None:
         minutes, seconds = divmod(int(self._now_s), 60)
-        return f"{minutes:3}:{seconds:02}"
+        self._progress(f"{minutes:3}:{seconds:02} {text}")
 
     # -- the end ---------------------------------------------------------------------------------
 
@@ -311,7 +276,7 @@ class Soak:
             is_drained=is_drained,
         )
         return Outcome(
-            samples=self._samples,
+            samples=self._sampler.samples,
             ending=ending,
             faults={
                 str(kind): sum(fault.kind is kind for fault in self._faults)
@@ -323,24 +288,3 @@ class Soak:
             ledger_words=words,
             rate_per_s=round(self._book.accepted / self._plan.duration_s, 1),
         )
-
-
-def progress_line(samples: list[Sample]) -> str:
-    """Some samples as one line; the newest for what is a state."""
-    if not samples:
-        return "the gateway is not running"
-    last = samples[-1]
-    response = Histogram.merged(sample.response for sample in samples)
-    receipt = Histogram.merged(sample.receipt for sample in samples)
-    timed = [sample for sample in samples if sample.cpu_s is not None]
-    accepted = sum(sample.accepted for sample in timed)
-    cpu_us = sum(sample.cpu_s or 0.0 for sample in timed) * 1e6 / max(accepted, 1)
-    return (
-        f"RSS {last.rss_mib:.0f} MiB, {last.fds} fds, {last.threads} threads, "
-        f"{cpu_us:.0f} us/message, "
-        f"answer p50/p99 {response.percentile_ms(50):.1f}/{response.percentile_ms(99):.1f} ms, "
-        f"receipt {receipt.percentile_ms(50):.0f}/{receipt.percentile_ms(99):.0f} ms, "
-        f"loop {max(sample.ping_ms for sample in samples):.0f} ms, "
-        f"queued {last.queued}, awaiting {last.awaiting}, "
-        f"database {last.database_mib:.0f} MiB, WAL {last.wal_mib:.0f}"
-    )

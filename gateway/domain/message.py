@@ -31,7 +31,7 @@ class Opaque(NamedTuple):
 
     `octets`: the user data, UDH included, at most 65,535.  `data_coding`: TP-DCS as the customer
     gave it.  `esm_class`: only the UDHI bit (0x40) and the mode bits are kept.  `tlvs`: raw TLVs to
-    carry.
+    carry; beside a text they are all there is of it.
     """
 
     octets: bytes
@@ -72,9 +72,9 @@ class Part:
 class Message:
     """One recipient, one fate.
 
-    `recipient` is E.164 digits without "+".  `text` is None when `opaque` is set.  `door_note` is a
-    63-bit number a door keeps with the message for its own answers; the heart never reads it.
-    Times are UTC milliseconds; 0 means unset.
+    `recipient` is E.164 digits without "+".  `text` is None when `opaque` has the user data.
+    `door_note` is a 63-bit number a door keeps with the message for its own answers; the heart
+    never reads it.  Times are UTC milliseconds; 0 means unset.
     """
 
     __slots__ = (

@@ -15,6 +15,7 @@ from gateway.domain.commit_group import (
     IdempotencyRow,
     LedgerKind,
     LedgerLine,
+    MessageChange,
     PartChange,
 )
 from gateway.domain.errors import Refusal
@@ -26,6 +27,9 @@ _HELD = MoneyState.HELD
 
 Stored = Callable[[object, bool], None]
 Accepted = tuple[Answer, object, Message | Batch]
+Moved = tuple[int, Account, LedgerKind, int, int]  # message key, ..., balance and held delta
+
+UNSTORABLE = "unstorable"  # in the place of an error text that the store refuses
 
 # Lists of a group that stand for themselves: they go where the rest of a split flight goes.
 _LOOSE_ROWS = (
@@ -47,8 +51,7 @@ class Flight:
         self.accepts: list[Accepted] = []
         self.answers: list[tuple[int, IdempotencyRow]] = []  # (key of the result, its row)
         self.after: list[tuple[Stored, object]] = []
-        # Money moved by changes: (account, kind, balance delta, held delta).
-        self.money: list[tuple[Account, LedgerKind, int, int]] = []
+        self.money: list[Moved] = []  # by changes; it goes with the row of its message, always
         self.currencies: dict[int, str] = {}  # of the accounts in its ledger lines, by id
         self.rows = 0
         self.closed_at_ms = 0
@@ -120,22 +123,42 @@ class Flight:
             return [f for f in (rest, *chosen) if f is not None]
         rows = [(name, row) for name in _ROWS for row in getattr(self.group, name)]
         if len(rows) < 2:
-            return None
+            return self._without_texts()
         first = Flight()
         first.closed_at_ms = self.closed_at_ms
-        first._take(rows[: len(rows) // 2])
-        self._take(rows[len(rows) // 2 :])
+        first._take(rows[: len(rows) // 2], self.money)
+        self._take(rows[len(rows) // 2 :], self.money)
         return [first, self]
 
-    def _take(self, rows: list[tuple[str, Any]]) -> None:
-        """Writes these rows, named by their lists, and no others."""
+    def _take(self, rows: list[tuple[str, Any]], money: list[Moved]) -> None:
+        """Writes these rows, named by their lists, with their share of `money`, and no others."""
         for name in _ROWS:
             setattr(self.group, name, [row for of, row in rows if of == name])
+        keys = {change[0] for change in self.group.message_changes}
+        self.money = [moved for moved in money if moved[0] in keys]
         self.recount()
 
+    def _without_texts(self) -> "list[Flight] | None":
+        """A lone change that is refused: its state and money matter more than a provider's words.
+
+        First the error text goes, then the provider's id; None when it has neither.
+        """
+        if not self.group.message_changes:
+            return None
+        change = MessageChange._make(self.group.message_changes[0])
+        if change.error not in ("", UNSTORABLE):
+            change = change._replace(error=UNSTORABLE)
+        elif change.provider_message_id is not None:
+            change = change._replace(provider_message_id=None)
+        else:
+            return None
+        self.group.message_changes = [change]
+        return [self]
+
     def _without_accepts(self) -> "Flight | None":
-        rest = self.without_rows() or Flight()
+        rest = Flight()
         rest.closed_at_ms = self.closed_at_ms
+        rest.after, rest.money = self.after, self.money
         rest.group.message_changes = self.group.message_changes
         for name in _LOOSE_ROWS:
             setattr(rest.group, name, getattr(self.group, name))
@@ -143,13 +166,18 @@ class Flight:
         return rest if rest.rows or rest.after else None
 
     def without_rows(self) -> "Flight | None":
-        """What is left when every message row is given up: money and waiters; None if nothing."""
-        if not self.money and not self.after:
+        """Who waits, when every row is given up; None if nobody.
+
+        The money of a row that is not written has not moved: memory takes it back.
+        """
+        for _, account, _, balance_micros, held_micros in self.money:
+            account.balance_micros -= balance_micros
+            account.held_micros -= held_micros
+        if not self.after:
             return None
         rest = Flight()
         rest.closed_at_ms = self.closed_at_ms
-        rest.after, rest.money = self.after, self.money
-        rest.recount()
+        rest.after = self.after
         return rest
 
     def _only(self, accepts: list[Accepted]) -> "Flight | None":
@@ -251,7 +279,7 @@ def _part_rows(parts: list[Part]) -> list[PartChange]:
 
 def _credit(
     members: list[Message],
-    money: list[tuple[Account, LedgerKind, int, int]],
+    money: list[Moved],
     at_ms: int,
     currencies: dict[int, str],
 ) -> tuple[list[CreditChange], list[LedgerLine]]:
@@ -275,7 +303,7 @@ def _credit(
                 total[1] += 1
     spenders = charged.keys() | held.keys()
     lines = {(id_, LedgerKind.CHARGE): [-total[0], total[1]] for id_, total in charged.items()}
-    for account, kind, balance_micros, held_micros in money:
+    for _, account, kind, balance_micros, held_micros in money:
         if balance_micros:
             currencies[account.id] = account.currency
             line = lines.setdefault((account.id, kind), [0, 0])

@@ -30,7 +30,13 @@ from gateway.domain.commit_group import (
     NewWebhookDelivery,
     ParkedReceipt,
 )
-from gateway.domain.errors import CreditConflict, Refusal, RefusalCode, StoreRejected
+from gateway.domain.errors import (
+    CreditConflict,
+    Refusal,
+    RefusalCode,
+    StoreRejected,
+    StoreUnavailable,
+)
 from gateway.domain.message import Batch, Changed, Message, Part, Submission
 from gateway.flow.flight import Accepted, Flight, Stored
 from gateway.flow.linger import Linger
@@ -89,8 +95,7 @@ class Journal:
         self._probes: list[asyncio.Future[bool]] = []
         self._idle_waiters: list[Callable[[], object]] = []
         self.available = True
-        # Told when `available` changes, after whoever waited has been answered.
-        self.on_unavailable: Callable[[], object] = lambda: None
+        # `available` is True again, and whoever waited for the commit has been told.
         self.on_recovered: Callable[[], object] = lambda: None
         self.on_accepted: Callable[[list[Message]], None] = lambda _: None
         # Reads the balances of these accounts again, then calls back: nothing is written meanwhile.
@@ -119,6 +124,15 @@ class Journal:
     def trouble(self) -> str:
         """Why the store takes no writes; empty while it does."""
         return self._outage.reason
+
+    def require_store(self) -> None:
+        """For flows that read the store in order to change it.
+
+        Raises:
+            StoreUnavailable: it takes no writes; what it reads can wait for better times on disk.
+        """
+        if not self.available:
+            raise StoreUnavailable(self._outage.reason)
 
     async def writable(self) -> bool:
         """Whether a write reaches the disk now: makes one when nobody else does."""
@@ -250,7 +264,7 @@ class Journal:
         if message.changed != _FORCED:
             message.changed = _FORCED
             self._changed.append(message)
-        self._open.money.append((message.account, kind, balance_micros, held_micros))
+        self._open.money.append((message.key, message.account, kind, balance_micros, held_micros))
         self._touch()
 
     def event(self, event: MessageEvent) -> None:
@@ -480,7 +494,7 @@ class Journal:
 
     def _turn_away(self, reason: str, *flights: Flight) -> None:
         """Refuses the accepts of `flights` and of all that are not being written."""
-        was_available, self.available = self.available, False
+        self.available = False
         self._outage.begin(reason)
         refusal = Refusal(RefusalCode.STORE_UNAVAILABLE, reason)
         # Those that gathered meanwhile would wait for an unknown time.
@@ -489,8 +503,6 @@ class Journal:
             self._refuse(waiting, list(waiting.accepts), refusal)
         self._forced = 0
         self._tell_probes(False)
-        if was_available:
-            self.on_unavailable()
 
     def _refuse(self, flight: Flight, losers: list[Accepted], refusal: Refusal) -> None:
         for _, _, result in losers:

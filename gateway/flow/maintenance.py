@@ -112,6 +112,7 @@ class Maintenance:
         """One walk over what is queued and out of date."""
         after = 0
         while True:
+            self._journal.require_store()
             with self._backlogs.watched() as unsettled:
                 rows = await self._store.expired(self._clock.now_ms(), after, PAGE)
             for row in rows:
@@ -151,6 +152,7 @@ class Maintenance:
         ripe_key = first_key_at(now_ms - self._receipt_windows.shortest_ms())
         while self._looked_at < ripe_key:
             upto = min(ripe_key, self._looked_at + KEYS_AT_ONCE)
+            self._journal.require_store()
             with self._backlogs.watched() as unsettled:
                 rows = await self._store.in_flight(self._looked_at, upto, PAGE)
             for row in rows:
@@ -158,6 +160,7 @@ class Maintenance:
             self._looked_at = rows[-1].key if len(rows) == PAGE else upto
         while self._unripe and self._unripe[0][0] <= now_ms:
             key = self._unripe[0][1]
+            self._journal.require_store()
             with self._backlogs.watched() as unsettled:
                 row_now = await self._store.message(key)
             heappop(self._unripe)  # only now: the store may have failed

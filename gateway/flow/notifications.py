@@ -195,6 +195,7 @@ class Notifications:
         outbox = self._outbox(credential)
         past = 0
         while True:
+            self._journal.require_store()
             rows = await self._store.owed_notifications(credential.id, past, READ_AT_ONCE)
             for row in rows:
                 past = row.key
@@ -212,6 +213,7 @@ class Notifications:
         stale = self._journal.uncommitted_keys()
         outbox.left.clear()
         try:
+            self._journal.require_store()  # that they were told could not be kept
             rows = await self._store.owed_notifications(
                 outbox.credential.id, outbox.read_past, READ_AT_ONCE
             )

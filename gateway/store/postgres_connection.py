@@ -137,8 +137,10 @@ async def _opened(opening: Awaitable[Any], dsn: str) -> Any:
             "and write special characters of user and password as %XX"
         ) from None
     except TROUBLE as error:
-        reason = f"cannot connect to {place_of(dsn)}: {str(error) or repr(error)}"
-        raise StoreUnavailable(reason) from error
+        raise StoreUnavailable(
+            f"cannot connect to {place_of(dsn)}: {str(error) or repr(error)}; "
+            "start the server or correct [store] url"
+        ) from error
 
 
 async def _keep_session(connection: Any) -> None:

@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import aiosqlite
 
@@ -30,11 +30,13 @@ from gateway.runtime.supervisor import Supervisor
 from gateway.store.engine import Done, Row
 from gateway.store.sqlite_errors import translated
 from gateway.store.sqlite_files import StoreFiles, lock_out_others
-from gateway.store.sqlite_group import CACHED_STATEMENTS, write_group
-from gateway.store.sqlite_thread import SqliteThread
+from gateway.store.sqlite_group import CACHED_STATEMENTS, commit, write_group
+from gateway.store.sqlite_thread import Job, SqliteThread
 from gateway.store.turn import WriterTurn
 
 log = logging.getLogger("postern.store")
+
+T = TypeVar("T")
 
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables; UPDATE .. FROM and RETURNING came with 3.33 and 3.35
 READERS = 2
@@ -147,7 +149,7 @@ class SqliteEngine:
             self._require_files()
             await transaction.execute("BEGIN IMMEDIATE")
             yield transaction
-            await transaction.execute("COMMIT")
+            await self._call(commit)
             self._writes += 1
         except BaseException:
             await self._writer.call(_roll_back)
@@ -163,6 +165,9 @@ class SqliteEngine:
             rows = cursor.fetchall()
             return max(cursor.rowcount, 0), rows
 
+        return await self._call(job)
+
+    async def _call(self, job: Job[T]) -> T:
         try:
             return await self._writer.call(job)
         except Exception as error:

@@ -18,7 +18,7 @@ _ADVICE = {
     sqlite3.SQLITE_FULL: "make room on its file system",
     sqlite3.SQLITE_READONLY: "make the file and its folder writable for the daemon's user",
     sqlite3.SQLITE_BUSY: "another program holds it: end that program's transaction",
-    sqlite3.SQLITE_IOERR: "see the kernel's log; the disk fails or its file system is read-only",
+    sqlite3.SQLITE_IOERR: "the disk is full, read-only or fails: see the kernel's log",
     sqlite3.SQLITE_CORRUPT: "stop the daemon and restore the file from a backup",
     sqlite3.SQLITE_NOTADB: "name another file, or restore this one from a backup",
     sqlite3.SQLITE_CANTOPEN: "its folder must exist and be writable for the daemon's user",

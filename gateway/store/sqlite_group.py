@@ -11,6 +11,7 @@ that one statement does them all.  Runs on the writer thread.
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
 
 from gateway.domain.commit_group import (
@@ -126,9 +127,7 @@ _PROBE = "UPDATE write_probe SET at_ms = max(at_ms + 1, strftime('%s', 'now') * 
 def write_group(group: CommitGroup, connection: sqlite3.Connection) -> None:
     """Writes `group` in one transaction, or nothing.
 
-    An empty one writes a row all the same: it asks whether the disk takes writes.  After a COMMIT
-    whose sync failed, that row also overwrites what the log has of it, which a crash would else
-    bring back.
+    One that changes nothing writes a row all the same: it asks whether the disk takes writes.
 
     Raises:
         CreditConflict: a guarded credit change would break a limit.
@@ -143,10 +142,32 @@ def write_group(group: CommitGroup, connection: sqlite3.Connection) -> None:
         _write_rest(connection, group)
         if connection.total_changes == before:
             connection.execute(_PROBE)
-        connection.execute("COMMIT")
+        commit(connection)
     except BaseException:
         if connection.in_transaction:  # SQLite itself rolls back when the disk is full
             connection.execute("ROLLBACK")
+        raise
+
+
+def commit(connection: sqlite3.Connection) -> None:
+    """Ends the open transaction: on disk, or undone for good.
+
+    When the sync fails, the log has the whole transaction all the same, and a crash would bring it
+    back after its customers were refused.  The next transaction is written in its place: so there
+    is one at once.
+
+    Raises:
+        sqlite3.Error: it is undone.
+    """
+    try:
+        connection.execute("COMMIT")
+    except sqlite3.Error:
+        with suppress(sqlite3.Error):
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(_PROBE)
+            connection.execute("COMMIT")
         raise
 
 

@@ -354,8 +354,9 @@ class SmscLink(Link):
         self.send(smpp_garbage(kind, sequence_number, message_id.encode()))
 
     def cut(self) -> None:
-        """Ends the connection at once; what was read and not handled stays so."""
+        """Ends the connection once earlier answers are out; what was not handled yet stays so."""
         self.hold()
+        self._flush()
         self.abort("dropped as scripted")
 
     # -- deliver_sm ------------------------------------------------------------------------------

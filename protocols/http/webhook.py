@@ -113,6 +113,7 @@ class WebhookNotifier:
         self._woken = asyncio.Event()
         self._look = True  # read the store in the next round
         self._more = False  # the last read was full
+        self._is_store_away = False  # and the log knows it
         self._is_draining = False
         self._poll: Timer | None = None
 
@@ -177,8 +178,10 @@ class WebhookNotifier:
         try:
             due = await self._deliveries.due(self._clock.now_ms(), limit)
         except StoreUnavailable as error:
-            log.warning("webhook.store_unavailable", extra={"fields": {"reason": str(error)}})
+            self._store_went_away(error)
             return
+        if not self._delivered and not self._failed:
+            self._is_store_away = False
         self._more = len(due) == limit
         for delivery in due:
             self._queue.add(self._host(delivery.url), delivery)
@@ -256,15 +259,23 @@ class WebhookNotifier:
             if self._delivered:
                 ids = self._delivered.copy()
                 await self._deliveries.done(ids)
+                self._is_store_away = False
                 del self._delivered[: len(ids)]
                 self._queue.known.difference_update(ids)
             while self._failed:
                 failure = self._failed[0]
                 await self._note_failure(failure)
+                self._is_store_away = False
                 self._failed.popleft()
                 self._queue.known.discard(failure.id)
         except StoreUnavailable as error:
+            self._store_went_away(error)
+
+    def _store_went_away(self, error: StoreUnavailable) -> None:
+        """Said once, until it takes again what it is asked."""
+        if not self._is_store_away:
             log.warning("webhook.store_unavailable", extra={"fields": {"reason": str(error)}})
+        self._is_store_away = True
 
     async def _note_failure(self, failure: "_Failure") -> None:
         if failure.due_at_ms is not None:

@@ -68,6 +68,7 @@ REFUSAL_STATUS: dict[RefusalCode, CommandStatus] = {
 
 # --- north: submit_sm ---------------------------------------------------------------------------
 
+_VENDOR_TAGS = range(0x1400, 0x4000)  # 5.3
 _SAR_TAGS = (Tag.SAR_MSG_REF_NUM, Tag.SAR_TOTAL_SEGMENTS, Tag.SAR_SEGMENT_SEQNUM)
 _NOTIFY = (NotifyWhen.NEVER, NotifyWhen.ALWAYS, NotifyWhen.FAILURE, NotifyWhen.SUCCESS)
 MOST_PRIORITY = 3  # 5.2.14
@@ -176,6 +177,8 @@ def submission(
     opaque = None
     if text is None:
         opaque = Opaque(octets, sm.data_coding, sm.esm_class & ESM_UDHI, tlvs)
+    elif tlvs:
+        opaque = _vendor_tlvs(tlvs)
     if sm.priority_flag > MOST_PRIORITY:
         raise PduError(_CS.RINVPRTFLG, f"priority_flag {sm.priority_flag}")
     due_at_ms = expires_at_ms = 0
@@ -204,6 +207,12 @@ def submission(
         expires_at_ms,
         note,
     )
+
+
+def _vendor_tlvs(tlvs: bytes) -> Opaque | None:
+    """What carriers ask of their customers beside a text (5.3), such as ids of templates."""
+    kept = b"".join(encode_tlv(t, v) for t, v in decode_tlvs(tlvs) if t in _VENDOR_TAGS)
+    return Opaque(b"", 0, 0, kept) if kept else None
 
 
 def _text(octets: bytes, data_coding: int, default_charset: str) -> str | None:

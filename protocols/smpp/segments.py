@@ -63,6 +63,8 @@ class SegmentEncoder:
         text = message.text
         if text is not None and message.part_count == 1 and is_plain(text):
             data_coding, esm_class, octets, tlvs = 0, 0, text.encode("ascii"), b""
+            if message.opaque is not None:
+                tlvs = message.opaque.tlvs
         else:
             data_coding, esm_class, octets, tlvs = self._user_data(message, part)
             if len(octets) > MAX_SHORT_MESSAGE:
@@ -111,20 +113,21 @@ class SegmentEncoder:
 
     def _user_data(self, message: Message, part: int) -> tuple[int, int, bytes, bytes]:
         """(data_coding, esm_class, user data, TLVs) of one part."""
-        opaque = message.opaque
-        if opaque is not None:
+        opaque, text, total = message.opaque, message.text, message.part_count
+        if text is None:
+            if opaque is None:
+                raise ValueError("neither text nor octets")
             return opaque.data_coding, opaque.esm_class, opaque.octets, opaque.tlvs
-        text, total = message.text or "", message.part_count
+        tlvs = b"" if opaque is None else opaque.tlvs
         alphabet = self._alphabet(text, message.alphabet, total)
-        if total > 1 and self._concatenation != "payload":
-            text = split(text, alphabet)[part]
-        data_coding, octets = self._encode_text(text, alphabet)
         if total == 1 or self._concatenation == "payload":
-            return data_coding, 0, octets, b""
+            data_coding, octets = self._encode_text(text, alphabet)
+            return data_coding, 0, octets, tlvs
+        data_coding, octets = self._encode_text(split(text, alphabet)[part], alphabet)
         if self._concatenation == "sar":
-            return data_coding, 0, octets, udh.encode_sar(message.reference, total, part + 1)
+            return data_coding, 0, octets, udh.encode_sar(message.reference, total, part + 1) + tlvs
         header = udh.encode_concatenation(message.reference, total, part + 1)
-        return data_coding, ESM_UDHI, header + octets, b""
+        return data_coding, ESM_UDHI, header + octets, tlvs
 
     def _alphabet(self, text: str, alphabet: Alphabet, total: int) -> Alphabet:
         """The message's own, or UCS-2 when the provider's charset does not have the whole text.

@@ -39,8 +39,10 @@ COVERED_BY = {
     "postern/__main__.py": _CLI,
     "postern/daemon.py": "tests/e2e/test_serve.py",
     "postern/heart.py": "tests/property/test_ledger.py",
+    "postern/shutdown.py": "tests/e2e/test_stop.py",
     "postern/south.py": "tests/e2e/test_serve_reload.py",
     "postern/webhook_subjects.py": "tests/e2e/test_webhooks.py",
+    "postern/wire_options.py": "tests/e2e/test_serve_reload_live.py",
     # Commands: run as a user runs them.
     "postern/commands/account.py": _CLI,
     "postern/commands/check_config.py": _CLI,

@@ -11,6 +11,7 @@ import pytest
 
 from gateway.domain.errors import ConfigurationError, StoreRejected, StoreUnavailable
 from gateway.domain.lifecycle import MessageState as S
+from gateway.store import postgres
 from gateway.store.store import Store
 from tests.support.databases import PostgresServer
 from tests.support.groups import (
@@ -186,6 +187,41 @@ async def test_group_in_progress_when_the_backend_dies_wrote_nothing(
         assert isinstance(await pending, StoreUnavailable)
     await recovered(store)
     assert not await exists(store, 2)
+
+
+async def test_group_that_the_server_does_not_get_done_is_given_up_and_undone(
+    store: Store, behind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "GROUP_TIMEOUT_S", 0.3)
+    await write(store, new_messages=[new_message(1)])
+    async with behind.transaction():
+        await behind.execute("SELECT key FROM message WHERE key = 1 FOR UPDATE")
+        group = group_of(
+            new_messages=[new_message(2)], message_changes=[change(1, S.QUEUED, S.SENT)]
+        )
+        error = await commit(store, group)
+        assert isinstance(error, StoreUnavailable)
+        assert "before COMMIT" in str(error)
+    await recovered(store)
+    assert not await exists(store, 2)
+    assert await commit(store, group) is None
+
+
+async def test_an_error_of_any_kind_on_a_lost_connection_is_nobodys_content(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver surprised by the loss must not have rows refused for ever."""
+
+    async def surprised(connection: Any, _group: object) -> None:
+        connection.terminate()
+        raise AttributeError("'NoneType' object has no attribute 'write'")
+
+    monkeypatch.setattr(postgres, "write_group", surprised)
+    error = await commit(store, group_of(new_messages=[new_message(1)]))
+    assert isinstance(error, StoreUnavailable)
+    monkeypatch.undo()
+    await recovered(store)
+    await write(store, new_messages=[new_message(1)])
 
 
 async def test_away_means_unavailable_at_once_and_back_means_back(

@@ -9,28 +9,12 @@ import pytest
 
 from protocols.smpp.codec import decode_message_id
 from protocols.smpp.constants import CommandId, CommandStatus
-from tests.support.processes import (
-    STOP_S,
-    PosternProcess,
-    accepts,
-    free_port,
-    inbox,
-    message_log,
-    until,
-)
+from tests.support.processes import STOP_S, PosternProcess, until
 from tests.support.rest_client import RestClient
+from tests.support.serving import CARRIER, LISTEN, Serving
 from tests.support.smpp_customer import SmppCustomer
 
-CONFIGURATION = """
-[listen]
-http = "127.0.0.1:{http}"
-smpp = "127.0.0.1:{smpp}"
-admin = "127.0.0.1:{admin}"
-[log]
-message_log = "messages.log"
-[drain]
-deadline_s = 2
-
+ACCOUNTS = """
 [[account]]
 name = "rich"
 credit = "100"
@@ -64,78 +48,14 @@ senders = ["HASTY"]
   system_id = "hasty"
   password = "secret"
   rate = 5
-
-[[provider]]
-name = "carrier"
-wire = "smpp"
-host = "127.0.0.1"
-port = {carrier}
-system_id = "gw"
-password = "secret"
-
-[[route]]
-providers = ["carrier"]
-[[rate]]
-price = "0.035"
 """
-
-
-class Gateway:
-    """A directory with a configuration, the daemon on it, and the place of its carrier."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.http, self.smpp, self.admin = free_port(), free_port(), free_port()
-        self.carrier, self.inbox_port = free_port(), free_port()
-        self.file = directory / "postern.toml"
-        self.file.write_text(
-            CONFIGURATION.format(
-                http=self.http, smpp=self.smpp, admin=self.admin, carrier=self.carrier
-            )
-        )
-
-    def serve(self) -> PosternProcess:
-        process = PosternProcess(self.directory, "serve", "-c", self.file)
-        process.until("readiness", self._is_ready)
-        return process
-
-    def _is_ready(self) -> bool:
-        monitoring = RestClient(f"http://127.0.0.1:{self.admin}")
-        return accepts(self.admin) and monitoring.get("/readyz").status == 200
-
-    def simulate(self) -> PosternProcess:
-        return PosternProcess(
-            self.directory, "simulate", "smsc", "--port", str(self.carrier),
-            "--inbox-port", str(self.inbox_port), "--receipt-delay", "0",
-        )  # fmt: skip
-
-    def rest(self, account: str) -> RestClient:
-        return RestClient(f"http://127.0.0.1:{self.http}/api/v1", f"token-{account}")
-
-    def esme(self, account: str, kind: CommandId = CommandId.BIND_TRANSCEIVER) -> SmppCustomer:
-        customer = SmppCustomer("127.0.0.1", self.smpp)
-        assert customer.bind(account, "secret", kind) == 0
-        return customer
-
-    def received(self, count: int) -> list[str]:
-        """Waits for `count` messages at the carrier; all of their texts."""
-
-        def texts() -> list[str]:
-            if not accepts(self.inbox_port):
-                return []
-            entries = inbox(f"http://127.0.0.1:{self.inbox_port}/inbox")
-            return [entry["text"] for entry in entries] if len(entries) >= count else []
-
-        return until(f"{count} messages at the carrier", texts, timeout_s=20.0)
-
-    def is_final(self, message_id: str) -> bool:
-        return message_id in message_log(self.directory / "messages.log")
+CONFIGURATION = LISTEN + ACCOUNTS + CARRIER
 
 
 @pytest.fixture(scope="module")
-def carrierless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def carrierless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     """A gateway whose carrier is away: what is accepted stays queued."""
-    gateway = Gateway(tmp_path_factory.mktemp("carrierless"))
+    gateway = Serving(tmp_path_factory.mktemp("carrierless"), CONFIGURATION)
     with gateway.serve():
         yield gateway
 
@@ -145,8 +65,8 @@ def balance(rest: RestClient) -> float:
     return value
 
 
-def test_what_cannot_be_paid_is_refused_whole(carrierless: Gateway) -> None:
-    rest = carrierless.rest("poor")
+def test_what_cannot_be_paid_is_refused_whole(carrierless: Serving) -> None:
+    rest = carrierless.rest("token-poor")
     body = {"recipient": "+37124000007", "message": "x" * 161, "sender_id": "POOR"}
     reply = rest.post("/sms/send", body)
     assert reply.status == 402
@@ -163,8 +83,8 @@ def test_what_cannot_be_paid_is_refused_whole(carrierless: Gateway) -> None:
     assert balance(rest) == 0.015
 
 
-def test_requests_over_the_limit_get_429_until_the_reset(carrierless: Gateway) -> None:
-    rest = carrierless.rest("hasty")
+def test_requests_over_the_limit_get_429_until_the_reset(carrierless: Serving) -> None:
+    rest = carrierless.rest("token-hasty")
     replies = [rest.get("/balance") for _ in range(4)]
     assert [reply.status for reply in replies] == [200, 200, 200, 429]
     remaining = [reply.headers["X-RateLimit-Remaining"] for reply in replies]
@@ -175,10 +95,10 @@ def test_requests_over_the_limit_get_429_until_the_reset(carrierless: Gateway) -
     assert 1 <= int(refused.headers["Retry-After"]) <= 60
     assert int(refused.headers["X-RateLimit-Reset"]) > 1_700_000_000
     # Another account has its own allowance.
-    assert carrierless.rest("rich").get("/balance").status == 200
+    assert carrierless.rest("token-rich").get("/balance").status == 200
 
 
-def test_submits_over_the_rate_are_throttled(carrierless: Gateway) -> None:
+def test_submits_over_the_rate_are_throttled(carrierless: Serving) -> None:
     with carrierless.esme("hasty") as esme:
         statuses = []
         # One second's burst, then the rate: faster than it whatever this machine does meanwhile.
@@ -198,52 +118,53 @@ def test_submits_over_the_rate_are_throttled(carrierless: Gateway) -> None:
     assert statuses.count(0) >= 5
 
 
-def test_binds_over_the_cap_are_refused(carrierless: Gateway) -> None:
+def test_binds_over_the_cap_are_refused(carrierless: Serving) -> None:
     with (
         carrierless.esme("rich"),
         carrierless.esme("rich"),
-        SmppCustomer("127.0.0.1", carrierless.smpp) as third,
+        SmppCustomer("127.0.0.1", carrierless.ports["smpp"]) as third,
     ):
         assert third.bind("rich", "secret") == CommandStatus.RBINDFAIL
 
     def has_room() -> bool:
-        with SmppCustomer("127.0.0.1", carrierless.smpp) as esme:
+        with SmppCustomer("127.0.0.1", carrierless.ports["smpp"]) as esme:
             return esme.bind("rich", "secret") == 0
 
     until("room for a bind after the others left", has_room)
 
 
 def test_messages_wait_for_the_carrier_and_receipts_for_the_customer(tmp_path: Path) -> None:
-    gateway = Gateway(tmp_path)
+    gateway = Serving(tmp_path, CONFIGURATION)
     with gateway.serve():
         with gateway.esme("rich", CommandId.BIND_TRANSMITTER) as esme:
             status, message_id = esme.submit("37124000027", b"patience")
             assert status == 0
-        reply = gateway.rest("rich").post(
+        reply = gateway.rest("token-rich").post(
             "/sms/send", {"recipient": "+37124000028", "message": "too", "sender_id": "RICH"}
         )
         assert reply.status == 201
         with gateway.simulate():
-            assert sorted(gateway.received(2)) == ["patience", "too"]
-            until("the message's end", lambda: gateway.is_final(message_id))
+            received = gateway.received("", 2)
+            assert sorted(entry["text"] for entry in received) == ["patience", "too"]
+            assert gateway.fate(message_id)
             with gateway.esme("rich", CommandId.BIND_RECEIVER) as receiver:
                 assert b" stat:DELIVRD " in receiver.receipt(message_id).short_message
 
 
 def test_receipts_survive_a_restart(tmp_path: Path) -> None:
-    gateway = Gateway(tmp_path)
+    gateway = Serving(tmp_path, CONFIGURATION)
     with gateway.simulate():
         with gateway.serve() as daemon:
             with gateway.esme("rich", CommandId.BIND_TRANSMITTER) as esme:
                 _, message_id = esme.submit("37124000037", b"gone")
-            until("the message's end", lambda: gateway.is_final(message_id))
+            assert gateway.fate(message_id)
             daemon.kill()
         with gateway.serve(), gateway.esme("rich", CommandId.BIND_RECEIVER) as receiver:
             assert b" stat:DELIVRD " in receiver.receipt(message_id).short_message
 
 
 def test_kill_9_under_load_loses_no_acknowledged_message(tmp_path: Path) -> None:
-    gateway = Gateway(tmp_path)
+    gateway = Serving(tmp_path, CONFIGURATION)
     acknowledged: set[str] = set()
     with gateway.serve() as daemon, gateway.esme("rich") as esme:
         first, count = esme.next_sequence(), 500
@@ -263,8 +184,8 @@ def test_kill_9_under_load_loses_no_acknowledged_message(tmp_path: Path) -> None
     with gateway.serve(), gateway.simulate():
         # Every message on disk was paid for, answered or not, and leaves once: the carrier was away
         # until now, so none of them can have been sent before.
-        paid = round((100 - balance(gateway.rest("rich"))) / 0.035)
-        received = gateway.received(paid)
+        paid = round((100 - balance(gateway.rest("token-rich"))) / 0.035)
+        received = [entry["text"] for entry in gateway.received("", paid)]
         assert len(received) == len(set(received)) == paid
         assert acknowledged <= set(received)
 
@@ -281,7 +202,7 @@ def late_answers(esme: SmppCustomer, first: int) -> set[str]:
     return found
 
 
-def test_a_second_daemon_on_the_same_store_is_refused(carrierless: Gateway) -> None:
+def test_a_second_daemon_on_the_same_store_is_refused(carrierless: Serving) -> None:
     arguments = ("serve", "-c", carrierless.file)
     (carrierless.directory / "second").mkdir()
     with PosternProcess(carrierless.directory / "second", *arguments) as second:
@@ -291,20 +212,14 @@ def test_a_second_daemon_on_the_same_store_is_refused(carrierless: Gateway) -> N
 
 
 def test_nobody_who_does_not_answer_delays_the_stop(tmp_path: Path) -> None:
-    gateway = Gateway(tmp_path)
-    configuration = gateway.file.read_text()
-    gateway.file.write_text(configuration.replace("deadline_s = 2", "deadline_s = 4"))
-    silent = (
-        "simulate", "smsc", "--port", str(gateway.carrier), "--never-answer",
-        "--inbox-port", str(gateway.inbox_port),
-    )  # fmt: skip
-    with gateway.serve() as daemon, PosternProcess(tmp_path, *silent):
+    gateway = Serving(tmp_path, CONFIGURATION.replace("deadline_s = 2", "deadline_s = 4"))
+    with gateway.serve() as daemon, gateway.simulate("--never-answer"):
         with (
             gateway.esme("rich") as esme,
-            socket.create_connection(("127.0.0.1", gateway.http)) as half_sent,
+            socket.create_connection(("127.0.0.1", gateway.ports["http"])) as half_sent,
         ):
             assert esme.submit("37124000057", b"never answered")[0] == 0
-            gateway.received(1)
+            gateway.received("")
             half_sent.sendall(
                 b"POST /api/v1/sms/send HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer token-rich\r\n"
                 b"Content-Length: 500\r\n\r\n{"

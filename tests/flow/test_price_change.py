@@ -128,7 +128,7 @@ async def test_a_scheduled_message_is_priced_when_it_is_accepted(restart: bool) 
     assert world.spent() == (OLD, 0)
 
 
-async def test_the_moment_may_be_years_away() -> None:
+async def test_the_moment_may_be_days_away() -> None:
     """Longer than any timer waits: it is armed again day by day."""
     moment_ms = START_MS + 3 * 86_400_000
     new = RateSpec(channel="sms", prefix="", price_micros=NEW, valid_from_ms=moment_ms)

@@ -4,6 +4,7 @@ import pytest
 
 from gateway.domain.account import ChargeAt
 from gateway.domain.lifecycle import MessageState, MoneyState
+from gateway.domain.message import Opaque
 from tests.support.heart import PRICE, World
 
 S = MessageState
@@ -92,3 +93,12 @@ async def _live(world: World, most_groups: int) -> int:
                 return len(world.store.groups) + 1
             await world.after(0.005, steps=1)
     return most_groups
+
+
+async def test_vendor_tlvs_beside_a_text_survive() -> None:
+    world = await World.build(are_up=False)
+    message = await world.accepted("hello", opaque=Opaque(b"", 0, 0, b"\x14\0\0\x01x"))
+    world = await world.restarted(are_up=True)
+    [(again, _)] = world.wire.submitted
+    assert again.key == message.key
+    assert (again.text, again.opaque) == ("hello", Opaque(b"", 0, 0, b"\x14\0\0\x01x"))

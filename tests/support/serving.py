@@ -45,10 +45,12 @@ class Serving:
         self.write(configuration)
 
     def write(self, configuration: str) -> None:
-        """Replaces the file; names of ports in braces become their numbers."""
+        """Replaces the file in one step; names of ports in braces become their numbers."""
         for name, port in self.ports.items():
             configuration = configuration.replace("{%s}" % name, str(port))
-        self.file.write_text(configuration, encoding="utf-8")
+        fresh = self.file.with_suffix(".new")
+        fresh.write_text(configuration, encoding="utf-8")
+        fresh.replace(self.file)
 
     def serve(self) -> PosternProcess:
         """The daemon, ready."""
@@ -71,11 +73,11 @@ class Serving:
 
         return daemon.until("the reload", logged)
 
-    def simulate(self) -> PosternProcess:
+    def simulate(self, *arguments: str) -> PosternProcess:
         """The carrier."""
         return PosternProcess(
             self.directory, "simulate", "smsc", "--port", str(self.ports["carrier"]),
-            "--inbox-port", str(self.ports["inbox"]), "--receipt-delay", "0",
+            "--inbox-port", str(self.ports["inbox"]), "--receipt-delay", "0", *arguments,
         )  # fmt: skip
 
     def command(self, *arguments: str) -> str:

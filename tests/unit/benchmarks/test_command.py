@@ -3,7 +3,8 @@ import json
 
 import pytest
 
-from benchmarks import command
+from benchmarks import command, fairness, overflow
+from benchmarks.process import BenchmarkError
 from benchmarks.report import Row
 from benchmarks.run import Bench
 from benchmarks.shapes import Subject
@@ -69,3 +70,47 @@ def test_save_writes_a_dated_file(measured, monkeypatch, tmp_path):
 def test_a_count_out_of_bounds_is_refused(count):
     with pytest.raises(SystemExit):
         parse("--count", count)
+
+
+@pytest.fixture
+def scenarios(monkeypatch):
+    """Scenarios that fail at once; holds the messages each was asked for."""
+    asked = {}
+
+    def failing(name):
+        async def measure(directory, count):
+            asked[name] = count
+            raise BenchmarkError(f"no {name} here")
+
+        return measure
+
+    monkeypatch.setattr(fairness, "measure", failing("fair"))
+    monkeypatch.setattr(overflow, "measure", failing("backlog"))
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("words", "asked", "rows"),
+    [
+        (["--shape", "fair"], {"fair": fairness.COUNT}, 0),
+        (["--shape", "backlog", "--quick"], {"backlog": overflow.COUNT // 10}, 0),
+        (["--shape", "backlog", "--count", "500"], {"backlog": 500}, 0),
+        (["--only", "1x1", "--only", "fair", "--store", "sqlite"], {"fair": fairness.COUNT}, 3),
+        (["--only", "1x1", "--store", "sqlite"], {}, 3),
+    ],
+)
+def test_scenarios_run_when_they_are_named(measured, scenarios, words, asked, rows):
+    assert command.run(parse(*words)) == (1 if asked else 0)
+    assert scenarios == asked
+    assert len(measured) == rows
+
+
+def test_a_full_run_has_fairness_and_no_backlog(measured, scenarios):
+    command.run(parse("--store", "sqlite"))
+    assert list(scenarios) == ["fair"]
+    assert measured
+
+
+def test_a_scenario_that_failed_is_told(measured, scenarios, capsys):
+    assert command.run(parse("--shape", "fair")) == 1
+    assert "fair: no fair here" in capsys.readouterr().out

@@ -47,6 +47,7 @@ def test_the_heart_gets_its_half_and_the_wire_the_rest(load_text) -> None:
             receipt_window_s=3600,
             retry_s=(1,),
             receipts="always",
+            id_mode="hex_to_dec",
         ),
     )
     (provider,) = settings.providers
@@ -54,7 +55,7 @@ def test_the_heart_gets_its_half_and_the_wire_the_rest(load_text) -> None:
     assert provider.password.reveal() == "secret"
     shown = provider.model_dump(exclude={"password", "name", "wire"})
     assert shown == {
-        "rate": 200, "unknown": "hold", "receipt_window": 3600, "receipts": "always", "retry": (1,),
+        "rate": 200, "unknown": "hold", "receipt_window": 3600, "receipts": "always", "retry": (1,), "breaker": 10,
         "host": "h", "port": 3550, "system_id": "gw", "system_type": "SMPP",
         "bind_mode": "transmitter+receiver", "binds": 4, "window": 50, "charset": "latin1",
         "concatenation": "payload", "id_mode": "hex_to_dec", "enquire_link_s": 0,

@@ -72,7 +72,7 @@ def test_declares_the_objects_of_the_promised_file(load_text) -> None:
                 smpp=(SmppCredentialSpec(system_id="acme", password="secret"),),
             ),
         ),
-        providers=(ProviderSpec(name="carrier", wire="smpp"),),
+        providers=(ProviderSpec(name="carrier", wire="smpp", id_mode="as_is"),),
         routes=(RouteSpec(name="route-1", channel="sms", prefix="", tiers=((("carrier", 1),),)),),
         rates=(RateSpec(channel="sms", prefix="", price_micros=35_000),),
     )

@@ -489,7 +489,7 @@ async def test_gauges(running: RunningHeart, operations: LiveOperations) -> None
     gauges = operations.gauges()
     first = gauges.providers[0]
     # The delivered one's id is kept to recognise a repeat, and is not awaited.
-    assert f"first-{key:x}-0" in running.lane("first").awaiting
+    assert f"first-{key:x}-0" in running.lane("first").ended
     assert (first.name, first.awaiting_receipts, first.links_up) == ("first", 1, 1)
     assert gauges.binds == {"acme": 2}
     assert gauges.available_micros == {"EUR": 99_960_000, "USD": 50_000}

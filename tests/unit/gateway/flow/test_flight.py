@@ -18,7 +18,7 @@ from gateway.domain.errors import Refusal, RefusalCode
 from gateway.domain.lifecycle import MessageState, MoneyState, NotifyWhen
 from gateway.domain.message import Batch, Changed, Message, Opaque, Part
 from gateway.domain.sms_text import Alphabet
-from gateway.flow.flight import Flight, give_back
+from gateway.flow.flight import UNSTORABLE, Flight, give_back
 
 AT_MS = 1_790_000_000_123
 PRICE = 100
@@ -135,7 +135,7 @@ def test_rows_are_snapshots() -> None:
 def test_rows_counts_everything_that_is_written() -> None:
     owner = account()
     flight = flight_of(message(11, owner))
-    flight.money.append((owner, LedgerKind.REFUND, PRICE, 0))
+    flight.money.append((2, owner, LedgerKind.REFUND, PRICE, 0))
     flight.group.notified_keys.append(5)
     flight.group.events.append(MessageEvent(5, AT_MS, EventKind.RETRY, 1, ""))
     flight.group.parked_receipts.append(ParkedReceipt(1, "x", S.DELIVERED, "", 0, AT_MS))
@@ -177,7 +177,7 @@ def test_free_messages_touch_no_account() -> None:
 def test_refunds_alone_are_not_guarded() -> None:
     owner = account()
     flight = Flight()
-    flight.money = [(owner, LedgerKind.REFUND, 30, 0), (owner, LedgerKind.REFUND, 20, 0)]
+    flight.money = [(1, owner, LedgerKind.REFUND, 30, 0), (2, owner, LedgerKind.REFUND, 20, 0)]
     assert closed(flight).group.credit == [CreditChange(1, 50, 0, False)]
     assert flight.group.ledger == [LedgerLine(1, LedgerKind.REFUND, 50, 2, AT_MS, "")]
 
@@ -185,7 +185,7 @@ def test_refunds_alone_are_not_guarded() -> None:
 def test_a_hold_that_becomes_a_charge_joins_the_charges_of_the_group() -> None:
     owner = account()
     flight = flight_of(message(1, owner))
-    flight.money.append((owner, LedgerKind.CHARGE, -40, -40))
+    flight.money.append((1, owner, LedgerKind.CHARGE, -40, -40))
     assert closed(flight).group.credit == [CreditChange(1, -140, -40, True)]
     assert flight.group.ledger == [LedgerLine(1, LedgerKind.CHARGE, -140, 2, AT_MS, "")]
 
@@ -268,7 +268,7 @@ def test_accepts_are_halved_in_order_with_their_credit() -> None:
 def test_everything_but_the_accepts_goes_first() -> None:
     owner = account()
     flight = flight_of(message(1, owner))
-    flight.money.append((owner, LedgerKind.REFUND, 30, 0))
+    flight.money.append((5, owner, LedgerKind.REFUND, 30, 0))
     flight.after.append((lambda *_: None, "waiter"))
     flight.group.notified_keys.append(8)
     halves = closed(flight, [message(5, owner)]).halves()
@@ -324,12 +324,45 @@ def test_halving_reaches_every_row_once() -> None:
     assert [k for s in singles for k in s.group.notified_keys] == [21, 22, 23]
 
 
-def test_when_all_rows_are_given_up_money_and_waiters_stay() -> None:
+def test_money_goes_where_the_row_of_its_message_goes() -> None:
     owner = account()
     flight = Flight()
-    assert closed(flight, [message(1, owner)]).without_rows() is None
-    flight.money.append((owner, LedgerKind.REFUND, 30, 0))
+    for key in (1, 2, 3):
+        flight.money.append((key, owner, LedgerKind.REFUND, key, -key))
+    halves = closed(flight, [message(key, owner) for key in (1, 2, 3)]).halves()
+    assert halves is not None
+    assert [half.message_keys() for half in halves] == [[1], [2, 3]]
+    assert [half.group.credit for half in halves] == [
+        [CreditChange(1, 1, -1, False)],
+        [CreditChange(1, 5, -5, False)],
+    ]
+
+
+def test_a_change_that_is_refused_alone_goes_without_its_texts() -> None:
+    owner = account()
+    changed = message(1, owner)
+    changed.state, changed.error, changed.provider_message_id = S.FAILED, "bad", "worse"
+    flight = Flight()
+    flight.money.append((1, owner, LedgerKind.REFUND, 30, 0))
+    closed(flight, [changed])
+    texts = []
+    while (halves := flight.halves()) is not None:
+        assert halves == [flight]
+        [row] = flight.group.message_changes
+        texts.append((row.error, row.provider_message_id))
+        assert (row.key, row.was_state, row.state) == (1, S.QUEUED, S.FAILED)
+        assert flight.group.credit == [CreditChange(1, 30, 0, False)]
+    assert texts == [(UNSTORABLE, "worse"), (UNSTORABLE, None)]
+
+
+def test_when_a_row_is_given_up_its_money_has_not_moved_and_waiters_stay() -> None:
+    owner = account()
+    flight = Flight()
+    flight.money.append((1, owner, LedgerKind.CHARGE, -40, -60))
+    assert closed(flight, [message(1, owner, MoneyState.NONE)]).without_rows() is None
+    assert (owner.balance_micros, owner.held_micros) == (1040, 60)
+    flight.money.clear()
+    flight.after.append((lambda *_: None, "waiter"))
     rest = flight.without_rows()
     assert rest is not None
-    assert rest.message_keys() == []
-    assert rest.group.credit == [CreditChange(1, 30, 0, False)]
+    assert (rest.message_keys(), rest.group.credit, len(rest.after)) == ([], [], 1)

@@ -10,6 +10,7 @@ from gateway.domain.commit_group import EventKind, LedgerKind, MessageEvent, Par
 from gateway.domain.errors import CreditConflict, RefusalCode, StoreRejected, StoreUnavailable
 from gateway.domain.lifecycle import MessageState
 from gateway.domain.message import IdempotencyKey, Message
+from gateway.flow.flight import UNSTORABLE
 from gateway.flow.journal import RIDE_ALONG_S, STALL_S, Journal
 from gateway.runtime.metrics import Counters
 from tests.support.clock import FakeClock, settle
@@ -352,19 +353,28 @@ async def test_those_refused_by_an_outage_are_counted_as_refused_and_not_as_acce
     assert counters.refused == {("smpp", RefusalCode.STORE_UNAVAILABLE): 3}
 
 
-async def test_the_others_are_told_when_the_store_goes_and_comes(world: World) -> None:
+async def test_who_reads_in_order_to_change_is_told_to_wait(world: World) -> None:
+    world.heart.journal.require_store()
+    world.store.unavailable = True
+    world.submit()
+    turn(world)
+    await commit(world)
+    with pytest.raises(StoreUnavailable, match="switched off"):
+        world.heart.journal.require_store()
+
+
+async def test_the_dispatcher_is_told_when_the_store_is_back(world: World) -> None:
     told: list[str] = []
-    world.heart.journal.on_unavailable = lambda: told.append("away")
     world.heart.journal.on_recovered = lambda: told.append("back")
     world.store.by_hand = False
     world.store.unavailable = True
     asked = world.submit()
-    asked.answers = _Told(told, "refused")  # type: ignore[arg-type]
+    asked.answers = _Told(told, "refused")
     await world.after(5)
-    assert told == ["refused", "away"]
+    assert told == ["refused"]
     world.store.unavailable = False
     await world.after(5)
-    assert told == ["refused", "away", "back"]
+    assert told == ["refused", "back"]
 
 
 # --- a commit that does not end -----------------------------------------------------------------
@@ -517,10 +527,10 @@ async def test_a_bad_change_keeps_no_other_from_the_disk() -> None:
     ids = world.wire.accept_all()
     world.store.poison = {ids[2]}
     await world.committed()
-    states = [world.state(m) for m in messages]
-    assert states == [
-        MessageState.QUEUED if n == 2 else MessageState.SENT for n in range(5)
-    ]  # fmt: skip
+    rows = [world.row(m) for m in messages]
+    assert {row.state for row in rows} == {MessageState.SENT}
+    # What the store cannot hold is lost; that the message has left is not.
+    assert [r.provider_message_id for r in rows] == [*ids[:2], None, *ids[3:]]
 
 
 async def test_a_bad_event_loses_neither_rows_nor_receipts(world: World) -> None:
@@ -546,16 +556,28 @@ async def test_a_bad_event_loses_neither_rows_nor_receipts(world: World) -> None
     assert told == [("p1", True)]
 
 
-async def test_the_money_of_a_bad_change_still_moves() -> None:
-    """The row cannot be written; the customer's refund can."""
+@pytest.mark.parametrize("count", [1, 4])
+async def test_a_bad_error_text_parts_no_message_from_its_money(count: int) -> None:
+    """The store proves the sums after every commit, the halves' as well."""
+    world = await World.build(are_up=False)
+    messages = [await world.accepted() for _ in range(count)]
+    world.store.poison = {"bad"}
+    for n, message in enumerate(messages):
+        world.heart.fates.finish(message, MessageState.FAILED, "good" if n else "bad")
+    await world.committed()
+    assert {world.state(m) for m in messages} == {MessageState.FAILED}
+    assert [world.row(m).error for m in messages] == [UNSTORABLE, *["good"] * (count - 1)]
+    assert world.spent() == (0, 0)
+
+
+async def test_a_change_that_no_store_takes_moves_no_money() -> None:
     world = await World.build(are_up=False)
     message = await world.accepted()
-    world.store.prove_money = lambda: None  # type: ignore[method-assign] - the row stays CHARGED
-    world.store.poison = {"bad"}
-    world.heart.fates.finish(message, MessageState.FAILED, "bad")
+    world.store.poison = {message.key}
+    world.heart.fates.finish(message, MessageState.EXPIRED)
     await world.committed()
     assert world.state(message) == MessageState.QUEUED
-    assert world.spent() == (0, 0)
+    assert world.spent() == (PRICE, 0)
 
 
 # --- the balance moved under us -----------------------------------------------------------------

@@ -126,6 +126,41 @@ async def test_the_service_goes_on_when_the_store_comes_back() -> None:
     await world.supervisor.stop()
 
 
+async def read_only(world: World) -> None:
+    """Writes fail from now on and reads work, as on a full disk."""
+    world.store.failures = [StoreUnavailable("disk full")] * 100
+    world.submit()
+    await world.quiet()
+    assert not world.heart.journal.available
+
+
+async def test_nothing_expires_that_the_store_cannot_keep() -> None:
+    """Or a full disk would fill the memory with what expires meanwhile."""
+    world = await World.build(are_up=False)
+    message = await short_lived(world)
+    await world.after(60)
+    await read_only(world)
+    with pytest.raises(StoreUnavailable):
+        await world.heart.maintenance.expire_once()
+    assert message.state == S.QUEUED
+
+
+async def test_no_window_closes_that_the_store_cannot_keep() -> None:
+    world = await World.build()
+    message = await world.accepted()
+    world.wire.accept_all()
+    await world.committed()
+    world.clock.advance(DEFAULT_WINDOW_MS / 1000 + 60)
+    await read_only(world)
+    with pytest.raises(StoreUnavailable):
+        await world.heart.maintenance.close_receipt_windows_once()
+    assert message.state == S.SENT
+    world.store.failures = []
+    await world.after(5)
+    await world.heart.maintenance.close_receipt_windows_once()
+    assert message.state == S.UNKNOWN
+
+
 # --- receipt windows ----------------------------------------------------------------------------
 
 
@@ -384,7 +419,9 @@ async def test_answers_go_after_a_day_and_parked_receipts_after_the_longest_wind
 @pytest.mark.parametrize(
     ("term_s", "wait_s"), [(0.5, 1.0), (60.0, 15.0), (1_200.0, 300.0), (90.0 * DAY_S, 300.0)]
 )
-def test_a_short_term_is_looked_at_several_times_while_it_lasts(term_s: float, wait_s: float) -> None:
+def test_a_short_term_is_looked_at_several_times_while_it_lasts(
+    term_s: float, wait_s: float
+) -> None:
     assert maintenance._wait_s(maintenance.RETENTION_S, term_s) == wait_s
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from gateway.domain.commit_group import EventKind
 from gateway.domain.declared import SmppCredentialSpec
+from gateway.domain.errors import StoreUnavailable
 from gateway.domain.lifecycle import MessageState, Notified
 from gateway.domain.message import Message
 from gateway.flow import notifications
@@ -216,6 +217,23 @@ async def test_an_unreadable_store_only_delays() -> None:
     await world.quiet()
     world.store.unavailable = False
     await world.after(2.0)
+    assert world.notifier.keys() == keys(messages)
+
+
+async def test_nobody_is_told_from_disk_what_the_store_cannot_mark() -> None:
+    """Or a crash would tell a whole backlog twice."""
+    world = await World.build()
+    world.notifier.bound = False
+    messages = await ended(world, 2)
+    world = await world.restarted()
+    world.store.failures = [StoreUnavailable("disk full")] * 8
+    world.submit()
+    await world.quiet()
+    assert not world.heart.journal.available
+    bind(world)
+    await world.quiet()
+    assert world.notifier.keys() == []
+    await world.after(30)
     assert world.notifier.keys() == keys(messages)
 
 

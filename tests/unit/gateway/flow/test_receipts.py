@@ -497,6 +497,23 @@ async def test_a_late_receipt_turns_unknown_and_moves_no_money(
     assert world.notifier.told[-1] == (message.key, S.DELIVERED)
 
 
+async def test_a_late_receipt_of_a_part_is_told_apart_as_well() -> None:
+    world = await World.build()
+    message = await world.accepted("x" * 200)
+    ids = world.wire.accept_all()
+    await world.after(3 * DAY_S + 60)
+    await world.heart.maintenance.close_receipt_windows_once()
+    await world.committed()
+    assert world.state(message) == S.UNKNOWN
+    spent = world.spent()
+    for id in ids:
+        world.wire.receipt(id, S.DELIVERED)
+    await world.committed()
+    assert world.state(message) == S.DELIVERED
+    assert world.kinds(message) == [K.LATE_RECEIPT]
+    assert world.spent() == spent
+
+
 # --- parts --------------------------------------------------------------------------------------
 
 

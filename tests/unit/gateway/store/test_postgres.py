@@ -1,8 +1,8 @@
 """Placeholders of the one SQL text in PostgreSQL's words."""
 
-from gateway.store.postgres import _numbered
+from gateway.store.postgres import numbered
 
 
-def test_placeholders_are_numbered_in_order() -> None:
-    assert _numbered("SELECT 1") == "SELECT 1"
-    assert _numbered("a = ? AND (b, c) > (?, ?)") == "a = $1 AND (b, c) > ($2, $3)"
+def test_placeholders_arenumbered_in_order() -> None:
+    assert numbered("SELECT 1") == "SELECT 1"
+    assert numbered("a = ? AND (b, c) > (?, ?)") == "a = $1 AND (b, c) > ($2, $3)"

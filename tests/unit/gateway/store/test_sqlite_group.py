@@ -98,3 +98,61 @@ def test_failed_group_is_rolled_back(connection: sqlite3.Connection) -> None:
         write_group(group, connection)
     assert not connection.in_transaction
     assert connection.execute("SELECT count(*) FROM message").fetchone() == (0,)
+
+
+# --- COMMIT -------------------------------------------------------------------------------------
+
+
+class FailingCommits:
+    """A connection whose next COMMITs fail as one does whose sync fails."""
+
+    def __init__(self, connection: sqlite3.Connection, failures: int, *, rolls_back: bool) -> None:
+        self._connection = connection
+        self._failures = failures
+        self._rolls_back = rolls_back
+        self.texts: list[str] = []
+
+    def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
+        self.texts.append(sql.split()[0])
+        if sql == "COMMIT" and self._failures:
+            self._failures -= 1
+            if self._rolls_back:
+                self._connection.execute("ROLLBACK")
+            raise sqlite3.OperationalError("disk I/O error")
+        return self._connection.execute(sql, *values)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._connection, name)
+
+
+def probed(connection: sqlite3.Connection) -> int:
+    value: int = connection.execute("SELECT at_ms FROM write_probe").fetchone()[0]
+    return value
+
+
+@pytest.mark.parametrize("rolls_back", [True, False])
+@pytest.mark.parametrize("failures", [1, 2])
+def test_a_failed_commit_is_written_over_before_anybody_hears_of_it(
+    connection: sqlite3.Connection, failures: int, rolls_back: bool
+) -> None:
+    failing = FailingCommits(connection, failures, rolls_back=rolls_back)
+    before = probed(connection)
+    with pytest.raises(sqlite3.OperationalError, match="I/O error"):
+        write_group(group_of(new_messages=[new_message(1)]), failing)  # type: ignore[arg-type]
+    assert failing.texts.count("COMMIT") == 2
+    assert not connection.in_transaction
+    assert connection.execute("SELECT count(*) FROM message").fetchone() == (0,)
+    assert (probed(connection) > before) == (failures == 1)
+    write_group(group_of(new_messages=[new_message(1)]), connection)
+
+
+def test_each_group_that_changes_nothing_writes_something_else(
+    connection: sqlite3.Connection,
+) -> None:
+    seen = [probed(connection)]
+    for _ in range(3):
+        write_group(group_of(), connection)
+        seen.append(probed(connection))
+    assert seen == sorted(set(seen))
+    write_group(group_of(new_messages=[new_message(1)]), connection)
+    assert probed(connection) == seen[-1]

@@ -7,6 +7,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from pathlib import Path
 
 import aiohttp
@@ -168,6 +169,17 @@ def test_the_guide_names_every_option_and_magic_number() -> None:
     assert len(options) > 15
     assert [option for option in sorted(options) if f"`{option}" not in guide] == []
     assert [digits for digits in MAGIC_NUMBERS if f"| `{digits}` |" not in guide] == []
+
+
+def test_every_misbehaviour_has_its_line_in_the_guide() -> None:
+    guide = (Path(__file__).parents[4] / "docs" / "providers-misbehaving.md").read_text("utf-8")
+    options = {"--" + field.name.replace("_", "-") for field in fields(Behaviour)}
+    # What only says how often, or how fast, or is called otherwise on the command line.
+    options -= {"--garbage-every", "--answer-delay-s", "--receipt-delay-s", "--late-by-s"}
+    options |= {"--answer-delay", "--receipt-delay", "--late-by", "--never-answer"}
+
+    assert [option for option in sorted(options) if f"`{option}" not in guide] == []
+    assert [kind for kind in Garbage if f"`{kind}`" not in guide.replace("--garbage ", "")] == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -395,9 +395,17 @@ async def test_a_store_that_cannot_be_read_is_asked_again(
     bench.run()
     with caplog.at_level(logging.WARNING):
         await bench.until(lambda: "webhook.store_unavailable" in caplog.messages)
+        for _ in range(3):
+            bench.clock.advance(1.1)
+            await settle()
+    assert caplog.messages == ["webhook.store_unavailable"]  # said once
     bench.deliveries.unavailable = set()
     bench.clock.advance(1.1)
     await bench.until(lambda: bench.deliveries.done_ids == [1])
+    bench.deliveries.unavailable = {"due"}
+    with caplog.at_level(logging.WARNING):
+        bench.clock.advance(1.1)
+        await bench.until(lambda: len(caplog.messages) == 2)  # the next outage
 
 
 @pytest.mark.parametrize("status", [204, 500])

@@ -198,6 +198,17 @@ def test_a_message_payload_is_text_like_any_other() -> None:
     assert (found.text, found.opaque) == (text, None)
 
 
+@pytest.mark.parametrize("octets", [b"hello", b""])
+def test_vendor_tlvs_beside_a_text_are_kept_and_no_others(octets: bytes) -> None:
+    vendor = encode_tlv(0x1400, b"entity") + encode_tlv(0x3FFF, b"")
+    others = encode_tlv(Tag.USER_MESSAGE_REFERENCE, b"\0\1") + encode_tlv(0x4000, b"x")
+    payload = b"" if octets else encode_tlv(Tag.MESSAGE_PAYLOAD, b"hello")
+
+    found = submission(body_of(octets, tlvs=others + payload + vendor))
+
+    assert (found.text, found.opaque) == ("hello", (b"", 0, 0, vendor))
+
+
 def test_an_opaque_payload_leaves_the_tlvs() -> None:
     reference = encode_tlv(Tag.USER_MESSAGE_REFERENCE, b"\0\1")
     payload = encode_tlv(Tag.MESSAGE_PAYLOAD, b"\x05" * 300)

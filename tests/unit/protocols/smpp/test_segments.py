@@ -133,6 +133,23 @@ def test_a_whole_text_goes_in_one_piece() -> None:
     assert (short.short_message, short.tlvs) == (b"x" * 200, b"")
 
 
+def test_vendor_tlvs_of_a_text_go_with_every_part() -> None:
+    vendor = encode_tlv(0x1401, b"template-7")
+    for text, encoder in (
+        ("hello", SegmentEncoder()),
+        ("Привет", SegmentEncoder()),
+        (LONG, SegmentEncoder()),
+        (LONG, SegmentEncoder(concatenation="sar")),
+        ("x" * 400, SegmentEncoder(concatenation="payload")),
+    ):
+        message = make_message(text)
+        message.opaque = Opaque(b"", 0, 0, vendor)
+        for part in range(1 if encoder._concatenation == "payload" else message.part_count):
+            sm = sent(encoder, message, part)
+            assert tlv(sm.tlvs, 0x1401) == b"template-7"
+            assert sm.short_message or tlv(sm.tlvs, Tag.MESSAGE_PAYLOAD)
+
+
 # --- what passes through --------------------------------------------------------------------------
 
 
