@@ -208,6 +208,8 @@ class Daemon:
             )
             for spec in declared.settings.declared().routes
         )
+        if declared.settings.routes != self._settings.routes:
+            self.south.choose_again()
         heart.dispatcher.wake_all()
 
     def ask_to_reload(self) -> None:

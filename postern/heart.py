@@ -149,6 +149,7 @@ async def build_heart(
         retention_s=settings.store.retention_days * 86_400 or FOR_EVER_S,
     )
     journal.on_accepted = dispatcher.accepted
+    journal.on_recovered = dispatcher.resume
 
     async def reread_balances(account_ids: frozenset[int], done: Callable[[], None]) -> None:
         try:

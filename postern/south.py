@@ -1,7 +1,9 @@
 """Builds providers from their settings and keeps them as declared: start, change, end."""
 
 import logging
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from random import random
 from typing import NamedTuple
 
@@ -11,6 +13,9 @@ from conf.settings import Settings
 from gateway.domain.declared import ProviderSpec
 from gateway.domain.errors import ConfigurationError
 from gateway.domain.identity import StoredProvider
+from gateway.domain.lifecycle import MessageState
+from gateway.domain.message import Message
+from gateway.flow.dispatcher import MOVE_AT_ONCE
 from gateway.flow.lane import Lane
 from gateway.flow.provider_sink import LaneSink
 from gateway.policy.adaptive_window import AdaptiveWindow
@@ -93,6 +98,22 @@ class South:
             kept.add(row.id)
         for gone in set(heart.dispatcher.lanes) - kept:
             self._end(heart.dispatcher.lanes[gone])
+
+    def choose_again(self) -> None:
+        """The routes are others: what waits for a provider chooses again, some at a time."""
+        for lane in self._heart.dispatcher.lanes.values():
+            if lane.queue.size:
+                self._move(iter(lane.queue.drain()))
+
+    def _move(self, messages: Iterator[Message]) -> None:
+        dispatcher = self._heart.dispatcher
+        moved = list(islice(messages, MOVE_AT_ONCE))
+        for message in moved:
+            if message.state == MessageState.QUEUED:
+                message.route = None
+                dispatcher.place_soon(message)
+        if len(moved) == MOVE_AT_ONCE:
+            self._heart.clock.call_soon(self._move, messages)
 
     async def stop(self, deadline_s: float) -> None:
         """Drains and closes every provider, all at the same time."""

@@ -229,6 +229,8 @@ class Dispatcher:
         queue = lane.queue
         if not queue.size or lane.pump_timer is not None or self.stopping or not lane.is_open:
             return
+        if not self._journal.available:
+            return  # its outcome could not be kept: `resume` follows
         room = lane.room()
         now_ms = self._clock.now_ms()
         now = self._clock.monotonic()
@@ -252,6 +254,11 @@ class Dispatcher:
             self._backlogs.taken(message)
             self._start(lane, message)
             room -= parts
+
+    def resume(self) -> None:
+        """The store takes writes again: what waited for that leaves."""
+        for lane in self.lanes.values():
+            self.pump(lane)
 
     def pump_later(self, lane: Lane, delay_s: float) -> None:
         """Pumps once `delay_s` is over; a pump that is due already stays."""

@@ -91,7 +91,9 @@ class Lane:
         """Remembers whose receipt will carry this id."""
         awaiting = self.awaiting
         awaiting[provider_message_id] = target
-        self._note_spelling(provider_message_id)
+        form = canonical_id(provider_message_id)
+        if form != provider_message_id:
+            self._note_spelling(form, provider_message_id)
         if len(awaiting) > MOST_AWAITING:
             for key in list(islice(awaiting, MOST_AWAITING // 20)):
                 if not awaiting[key].changed:
@@ -113,7 +115,7 @@ class Lane:
                 id = part.provider_message_id or ""
                 if id not in self.ended:
                     self.awaiting.setdefault(id, part)
-                self._note_spelling(id)
+                self._note_spelling(canonical_id(id), id)
 
     def holder_of(self, copy: Message) -> Message | None:
         """The object that waits for receipts of the message of which `copy` was made."""
@@ -131,10 +133,7 @@ class Lane:
                 return id
         return None
 
-    def _note_spelling(self, provider_message_id: str) -> None:
-        form = canonical_id(provider_message_id)
-        if form == provider_message_id:
-            return  # as nearly all providers write it
+    def _note_spelling(self, form: str, provider_message_id: str) -> None:
         spellings = self._spellings
         spellings[form] = provider_message_id
         if len(spellings) > MOST_AWAITING:

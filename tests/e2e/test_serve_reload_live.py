@@ -198,6 +198,32 @@ def test_a_provider_that_is_taken_out_drains(traffic: Traffic) -> None:
         traffic.ends_well(traffic.smsc, smsc)
 
 
+def test_what_waits_for_a_provider_takes_the_new_route(tmp_path: Path) -> None:
+    slow = Behaviour(answer_delay_s=0.3)
+    narrow = CARRIER.replace("binds = 2", "window = 1")
+    gateway = Serving(tmp_path, LISTEN + ACCOUNT + narrow)
+    port = free_port()
+    other = CARRIER.replace("{carrier}", str(port)).replace('"carrier"', '"other"')
+    with (
+        SmscThread(gateway.ports["carrier"], behaviour=slow) as first,
+        SmscThread(port) as second,
+        gateway.serve() as daemon,
+        gateway.esme("customer") as customer,
+    ):
+        until("the bind", first.bound)
+        texts = [f"message {number}" for number in range(40)]
+        for text in texts:
+            assert customer.submit("37125991111", text.encode())[0] == 0
+        gateway.reload(daemon, LISTEN + ACCOUNT + narrow + other)
+        until("the other carrier", second.bound)
+        assert second.texts() == []
+        route = ACCOUNT.replace('["carrier"]', '["other"]')
+        gateway.reload(daemon, LISTEN + route + narrow + other)
+        until("all messages", lambda: len(first.texts() + second.texts()) == len(texts))
+        assert sorted(first.texts() + second.texts()) == sorted(texts)
+        assert len(second.texts()) > len(first.texts())
+
+
 def test_customers_keep_their_binds_whatever_changes(traffic: Traffic) -> None:
     changes: list[Callable[[str], str]] = [
         lambda text: text.replace('password = "secret"\n[[', 'password = "other"\n[['),

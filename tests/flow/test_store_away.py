@@ -27,3 +27,25 @@ async def test_nothing_that_was_promised_is_lost() -> None:
     assert [world.state(m) for m in messages] == [MessageState.DELIVERED] * 3
     assert world.spent() == (3 * PRICE, 0)
     assert sorted(world.notifier.keys()) == [m.key for m in messages]
+
+
+async def test_nothing_leaves_whose_outcome_could_not_be_kept() -> None:
+    """Or memory, and what a crash sends twice, would grow for as long as providers answer."""
+    world = await World.build(windows=2)
+    messages = [await world.accepted() for _ in range(10)]
+    world.store.unavailable = True
+    world.submit()
+    await world.quiet()
+    for _ in range(5):
+        if world.wire.outstanding:
+            world.wire.accept_all()
+        await world.after(1)
+    assert [m for m, _ in world.wire.submitted] == messages[:2]
+    assert len(world.heart.journal.uncommitted_keys()) == 2
+    world.store.unavailable = False
+    for _ in range(5):
+        await world.after(1)
+        world.wire.accept_all()
+    await world.committed()
+    assert [world.state(m) for m in messages] == [MessageState.SENT] * 10
+    assert len(world.wire.submitted) == 10

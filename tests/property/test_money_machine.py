@@ -15,6 +15,7 @@ what is on its way to them.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -123,7 +124,13 @@ class Money(RuleBasedStateMachine):
             self.do(self.world.quiet())
 
     def spawn(self, work: Any) -> None:
-        self.now(lambda: self.world.supervisor.spawn(work, "operator"))
+        """Work beside the traffic; it may meet a store that is away, as a service may."""
+
+        async def tried() -> None:
+            with suppress(StoreUnavailable):
+                await work
+
+        self.now(lambda: self.world.supervisor.spawn(tried(), "beside the traffic"))
 
     # -- the world -------------------------------------------------------------------------------
 
@@ -310,9 +317,8 @@ class Money(RuleBasedStateMachine):
         async def move() -> None:
             self.operators += 1
             try:
-                await operations.top_up(f"account{account}", amount, "")
-            except (OperationRefusedError, StoreUnavailable):
-                pass
+                with suppress(OperationRefusedError):
+                    await operations.top_up(f"account{account}", amount, "")
             finally:
                 self.operators -= 1
 
@@ -328,11 +334,12 @@ class Money(RuleBasedStateMachine):
         async def cancel() -> None:
             try:
                 facts = await operations.cancel(str(key))
-            except (OperationRefusedError, StoreUnavailable):
+            except OperationRefusedError:
                 return
             assert facts["state"] == "cancelled"
             assert self.state_of(key) == S.CANCELLED
             assert key not in self.cancelled
+            assert not any(m.key == key for w in world.wires.values() for m, _ in w.outstanding)
             self.cancelled[key] = self.times_submitted(key)
 
         self.spawn(cancel())

@@ -5,7 +5,7 @@ from benchmarks.soak.plan import make_plan
 from benchmarks.soak.report import as_json, render
 from benchmarks.soak.run import Outcome
 from benchmarks.soak.verdict import BAD, OK, UNJUDGED, Row, books, flatness
-from tests.unit.benchmarks.soak.figures import ENDING, sample
+from tests.support.soak_figures import ENDING, sample
 
 PLAN = make_plan(1800, seed=1)
 OUTCOME = Outcome(
