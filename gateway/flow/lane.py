@@ -91,9 +91,10 @@ class Lane:
         """Remembers whose receipt will carry this id."""
         awaiting = self.awaiting
         awaiting[provider_message_id] = target
-        form = canonical_id(provider_message_id)
-        if form != provider_message_id:
-            self._note_spelling(form, provider_message_id)
+        if not provider_message_id.isdigit() or provider_message_id[0] == "0":
+            form = canonical_id(provider_message_id)
+            if form != provider_message_id:
+                self._note_spelling(form, provider_message_id)
         if len(awaiting) > MOST_AWAITING:
             for key in list(islice(awaiting, MOST_AWAITING // 20)):
                 if not awaiting[key].changed:

@@ -7,8 +7,8 @@ class Counters:
     """Monotonic counts.  Keys are small tuples with bounded values, so labels stay bounded."""
 
     __slots__ = (
-        "accepted", "charged_micros", "circuits_opened", "commits", "commits_failed", "fates", "notifications",
-        "outcomes", "parts_sent", "receipts", "refunded_micros", "refused",
+        "accepted", "charged_micros", "circuits_opened", "commits", "commits_failed", "fates",
+        "notifications", "outcomes", "parts_sent", "receipts", "refunded_micros", "refused",
         "resent_after_restart", "rows_committed",
     )  # fmt: skip
 
