@@ -81,7 +81,9 @@ class LedgerMachine(RuleBasedStateMachine):
         """Adds one money move, as the flow does, and the model's share of it."""
         group.credit.append(CreditChange(self.account, balance, held, False))
         if kind is not None:
-            group.ledger.append(LedgerLine(self.account, kind, balance, 1, 1, ""))
+            # What is free stands on no line.
+            count = int(balance != 0)
+            group.ledger.append(LedgerLine(self.account, kind, balance, count, 1, ""))
         self.balance += balance
         self.held += held
 
@@ -101,7 +103,8 @@ class LedgerMachine(RuleBasedStateMachine):
         balance, held = (0, total) if holds else (-total, 0)
         group.credit = [CreditChange(self.account, balance, held, True)]
         if not holds:
-            line = LedgerLine(self.account, LedgerKind.CHARGE, -total, len(prices), 1, "")
+            count = len(list(filter(None, prices)))
+            line = LedgerLine(self.account, LedgerKind.CHARGE, -total, count, 1, "")
             group.ledger = [line]
         error = self.commit(group)
         affordable = self.balance - self.held - total >= LIMIT
