@@ -183,7 +183,9 @@ class Outcomes:
         self._fates.event(message, EventKind.UNKNOWN_OUTCOME, f"{lane.name}: {outcome.error}")
         message.error = outcome.error
         if lane.spec.unknown == "hold":
-            # Stays ATTEMPTED until a receipt, a late answer, or the receipt window's end.
+            # ATTEMPTED until a receipt, a late answer, or the receipt window's end; it left as
+            # QUEUED when the policy was another then.
+            message.state = _ATTEMPTED
             self._backlogs.leave(message)
             self._journal.change(message)
             return

@@ -1,5 +1,6 @@
 """From a provider's answer to the next step of the message."""
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -205,6 +206,18 @@ async def test_hold_never_sends_an_unknown_again() -> None:
     assert len(world.wire.submitted) == 1
     assert (world.state(message), world.row(message).error) == (S.ATTEMPTED, "no answer")
     assert world.heart.backlogs.live == {}
+
+
+async def test_what_left_before_a_reload_to_hold_is_held() -> None:
+    world = await World.build(providers=[provider_spec(unknown="resend")])
+    message = await world.accepted()
+    world.lane().spec = replace(world.lane().spec, unknown="hold")
+    world.wire.answer(NO_ANSWER)
+    await world.after(3600)
+    assert world.state(message) == S.ATTEMPTED
+    world = await world.restarted()
+    await world.after(10)
+    assert world.wire.keys() == []
 
 
 async def test_hold_tries_again_what_did_not_leave() -> None:
