@@ -36,9 +36,10 @@ class Health:
             self._failed(lane, outcome.error)
         else:
             if isinstance(outcome, Deferred):
-                lane.pace.throttled(self._clock.monotonic())
-                self._shrink(lane)
+                if lane.pace.throttled(self._clock.monotonic()):
+                    self._shrink(lane)
             elif isinstance(outcome, Sent):
+                lane.pace.taken()
                 lane.window.answered(lane.wire.capacity())
             if lane.breaker.answered():
                 self._closed(lane)

@@ -83,7 +83,9 @@ class Lane:
 
     def note_strain(self) -> None:
         """After anything that may change it."""
-        self.is_strained = bool(self.breaker.failures) or self.window.limit is not None
+        self.is_strained = (
+            bool(self.breaker.failures) or self.window.limit is not None or self.pace.is_slowed
+        )
 
     # -- receipts --------------------------------------------------------------------------------
 

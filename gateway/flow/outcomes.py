@@ -27,6 +27,8 @@ from gateway.runtime.metrics import Counters
 _QUEUED, _ATTEMPTED, _SENT = MessageState.QUEUED, MessageState.ATTEMPTED, MessageState.SENT
 _HANDED_OVER = MessageState.HANDED_OVER
 
+THROTTLED_NUMBER_MS = 1_000  # a message waits for so long when it alone is throttled
+
 
 class Outcomes:
     """What wires report, through `gateway.flow.provider_sink.LaneSink`."""
@@ -129,8 +131,15 @@ class Outcomes:
             message.error = error
             self._fates.event(message, EventKind.THROTTLED, f"{lane.name}: {error}")
         self._requeue(message)
+        delay_s = lane.pace.delay_s(0, now)
+        if not delay_s:
+            # The provider keeps its speed, so it is this number that has to wait.
+            message.due_at_ms = self._clock.now_ms() + THROTTLED_NUMBER_MS
+            self._journal.change(message)
+            self._dispatcher.postpone(message)
+            return
         lane.queue.push_front(message)
-        self._dispatcher.pump_later(lane, lane.pace.delay_s(0, now))
+        self._dispatcher.pump_later(lane, delay_s)
 
     def _try_again(self, lane: Lane, message: Message, error: str) -> None:
         """Deferred: the next provider at once when one is open, else later."""

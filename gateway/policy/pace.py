@@ -1,7 +1,8 @@
 """The pace of one provider: its contracted rate, and a slower one while it asks us to slow down.
 
-Additive increase, multiplicative decrease.  Times are seconds of a monotonic clock, rates parts per
-second; a contracted rate of 0 means no limit.
+Additive increase, multiplicative decrease.  A complaint now and then does not count: carriers also
+throttle single numbers, and that says nothing of our speed.  Times are seconds of a monotonic
+clock, rates parts per second; a contracted rate of 0 means no limit.
 """
 
 from gateway.policy.throttle import take, wait_s
@@ -12,6 +13,7 @@ _DECREASE = 0.5
 _INCREASE_PER_S = 0.1  # of the rate at which the provider began to throttle
 _SETTLE_S = 0.2  # further throttle answers of one window do not slow us down again
 _PERSISTS_S = 2.0  # "slow down" again so soon after a pause: the next one is twice as long
+_SPORADIC = 0.02  # of the parts of the last second or two; only more complaints slow us down
 _FREE_AFTER = 2.0  # an unlimited provider is unlimited again at this multiple of that rate
 
 
@@ -19,8 +21,8 @@ class Pace:
     """Answers: may `parts` leave now, and if not, when."""
 
     __slots__ = (
-        "_bucket", "_contracted", "_counted", "_counted_since", "_pause_s", "_paused_until",
-        "_throttled_at", "_throttled_rate", "_updated_at", "current",
+        "_before", "_bucket", "_complaints", "_contracted", "_counted", "_counted_since", "_is_stuck",
+        "_pause_s", "_paused_until", "_throttled_at", "_throttled_rate", "_updated_at", "current",
     )  # fmt: skip
 
     def __init__(self, contracted_per_s: float) -> None:
@@ -29,11 +31,13 @@ class Pace:
         self._bucket = [0.0, 0.0]
         self._paused_until = 0.0
         self._pause_s = FIRST_PAUSE_S
+        self._is_stuck = False  # throttled, and nothing was taken since
         self._throttled_at = 0.0
         self._throttled_rate = 0.0
         self._updated_at = 0.0
-        self._counted = 0
+        self._counted = self._complaints = 0  # since `_counted_since`
         self._counted_since = 0.0
+        self._before = 0.0  # complaints that the second before would have made up for
 
     @property
     def is_slowed(self) -> bool:
@@ -56,13 +60,16 @@ class Pace:
         self._count(parts, now)
         return 0.0
 
-    def throttled(self, now: float) -> None:
-        """The provider answered "slow down"."""
+    def throttled(self, now: float) -> bool:
+        """The provider answered "slow down".  False: too rarely for us to do so."""
+        self._complaints += 1
+        if self._complaints <= _SPORADIC * self._counted + self._before:
+            return False
         quiet_s = now - max(self._paused_until, self._throttled_at)
         if self._throttled_at and now - self._throttled_at < _SETTLE_S:
             self._paused_until = max(self._paused_until, now + self._pause_s)
-            return
-        if self._throttled_at and quiet_s < _PERSISTS_S:
+            return True
+        if self._is_stuck and quiet_s < _PERSISTS_S:
             self._pause_s = min(MOST_PAUSE_S, self._pause_s * 2)
         else:
             self._pause_s = FIRST_PAUSE_S
@@ -73,7 +80,13 @@ class Pace:
             self._throttled_rate = max(1.0, rate)
         self.current = max(1.0, rate * _DECREASE)
         self._throttled_at = self._updated_at = now
+        self._is_stuck = True
         self._bucket = [0.0, now]
+        return True
+
+    def taken(self) -> None:
+        """The provider took a part since it throttled: the next pause is a short one again."""
+        self._is_stuck = False
 
     def _recover(self, now: float) -> None:
         gained = (now - self._updated_at) * _INCREASE_PER_S * self._throttled_rate
@@ -85,5 +98,7 @@ class Pace:
 
     def _count(self, parts: int, now: float) -> None:
         if now - self._counted_since > 1.0:
-            self._counted, self._counted_since = 0, now
+            is_recent = now - self._counted_since < 2.0
+            self._before = max(0.0, _SPORADIC * self._counted - self._complaints) * is_recent
+            self._counted, self._complaints, self._counted_since = 0, 0, now
         self._counted += parts

@@ -128,6 +128,7 @@ async def test_throttling_halves_the_window_and_answers_open_it_again() -> None:
     world.wire.accept_all()
     await world.after(60.0, steps=200)
     assert world.lane().window.limit is None
+    await world.accepted(notify_when=NEVER)  # the pace recovers when it is asked
     assert not world.lane().is_strained
     assert {row.state for row in world.store.rows.values()} == {S.HANDED_OVER}
 

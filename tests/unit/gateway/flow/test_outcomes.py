@@ -12,6 +12,7 @@ from gateway.domain.lifecycle import MessageState
 from gateway.domain.message import Channel
 from gateway.domain.outcome import Deferred, Outcome, Refused, Sent, Unknown
 from gateway.domain.route import Route
+from gateway.flow.outcomes import THROTTLED_NUMBER_MS
 from tests.support.heart import NEVER, PRICE, World, provider_spec
 
 S = MessageState
@@ -109,6 +110,25 @@ async def test_throttled_costs_no_attempt_and_keeps_the_order() -> None:
     assert [world.kinds(m) for m in messages] == [[EventKind.THROTTLED]] * 5 + [[]] * 3
     await world.accepted()
     assert not world.lane().pace.is_slowed  # it has recovered meanwhile
+
+
+async def test_one_throttled_number_waits_alone() -> None:
+    world = await World.build(windows=100)
+    for _ in range(100):
+        await world.accepted(notify_when=NEVER)
+        world.wire.take()
+    message = await world.accepted()
+    world.wire.answer(SLOW_DOWN)
+    other = await world.accepted()
+    assert world.wire.keys()[-1] == other.key
+    world.wire.take()
+    assert not world.lane().pace.is_slowed
+    await world.after(THROTTLED_NUMBER_MS / 1000)
+    assert world.wire.keys()[-1] == message.key
+    world.wire.take()
+    await world.committed()
+    assert (world.state(message), message.attempts) == (S.SENT, 0)
+    assert world.kinds(message) == [EventKind.THROTTLED]
 
 
 async def test_throttled_slows_down_rather_than_fails() -> None:

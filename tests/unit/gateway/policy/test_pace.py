@@ -17,6 +17,14 @@ def left_in(pace: Pace, since: float, seconds: float, step: float = 0.01) -> int
     return left
 
 
+def slow_down(pace: Pace, now: float) -> int:
+    """Complains until that has an effect; how often it took."""
+    complaints = 1
+    while not pace.throttled(now):
+        complaints += 1
+    return complaints
+
+
 def test_without_a_contracted_rate_nothing_waits() -> None:
     pace = Pace(0)
     assert [pace.delay_s(255, NOW) for _ in range(100)] == [0.0] * 100
@@ -58,8 +66,33 @@ def test_an_unlimited_provider_is_slowed_from_the_rate_it_was_given() -> None:
     pace = Pace(0)
     for n in range(200):
         pace.delay_s(1, NOW + n * 0.005)
-    pace.throttled(NOW + 1.0)
+    slow_down(pace, NOW + 1.0)
     assert pace.current == pytest.approx(100, rel=0.05)
+
+
+@pytest.mark.parametrize(("rate_per_s", "complaints"), [(10, 1), (49, 1), (100, 3), (1000, 21)])
+def test_complaints_about_a_few_numbers_change_nothing(rate_per_s: int, complaints: int) -> None:
+    pace = Pace(0)
+    for n in range(rate_per_s):
+        pace.delay_s(1, NOW + n / rate_per_s)
+    assert slow_down(pace, NOW + 0.999) == complaints
+
+
+def test_a_number_in_five_hundred_is_throttled_for_ever_and_the_rest_keeps_its_speed() -> None:
+    pace, now = Pace(0), NOW
+    for n in range(20_000):
+        assert pace.delay_s(1, now) == 0.0
+        if n % 500 == 499:
+            pace.throttled(now)
+        now += 1 / 400
+    assert not pace.is_slowed
+
+
+def test_what_left_long_ago_makes_up_for_nothing() -> None:
+    pace = Pace(0)
+    pace.delay_s(1000, NOW)
+    pace.delay_s(1, NOW + 5.0)
+    assert pace.throttled(NOW + 5.0)
 
 
 def test_further_answers_of_one_window_slow_down_once() -> None:
@@ -91,7 +124,7 @@ def test_it_recovers_by_a_tenth_of_the_throttled_rate_each_second() -> None:
 def test_an_unlimited_provider_is_unlimited_again() -> None:
     pace = Pace(0)
     pace.delay_s(100, NOW)
-    pace.throttled(NOW + 1.0)
+    slow_down(pace, NOW + 1.0)
     assert pace.current == pytest.approx(50)
     pace.delay_s(1, NOW + 15.0)  # 50 + 14 * 10 = 190
     assert pace.is_slowed
@@ -129,3 +162,16 @@ def test_a_later_answer_never_shortens_a_pause() -> None:
     for at in (until - 3.0, until - 2.0, until - 1.0):
         pace.throttled(at)
         assert at + pace.delay_s(1, at) >= until - 1e-6
+
+
+def test_the_pause_grows_only_while_nothing_is_taken() -> None:
+    stuck, moving = Pace(100), Pace(100)
+    for n in range(4):
+        now = NOW + n * 1.0
+        stuck.throttled(now)
+        moving.throttled(now)
+        if n < 3:
+            moving.taken()
+    now = NOW + 3.0
+    assert moving.delay_s(1, now) == pytest.approx(FIRST_PAUSE_S)
+    assert stuck.delay_s(1, now) == pytest.approx(FIRST_PAUSE_S * 8)
