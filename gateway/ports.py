@@ -146,6 +146,9 @@ class CommitEngine(Protocol):
 class MessageStore(Protocol):
     """Reads of the message rows, on connections of their own.  Raises `StoreUnavailable`."""
 
+    async def first_key(self) -> int:
+        """The least key of any message, 0 in an empty store."""
+
     async def last_key(self) -> int:
         """The greatest key of any message or batch, 0 in an empty store."""
 

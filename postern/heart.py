@@ -161,6 +161,7 @@ async def build_heart(
         reread_balances(account_ids, done), name="reread-balances"
     )
     outcomes.take_parked = receipts.take_parked
+    outcomes.on_held = maintenance.held
     if handovers is not None:
         dispatcher.note_handover = handovers.note
     fates.offer_notification = notifications.offer

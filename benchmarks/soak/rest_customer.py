@@ -21,14 +21,14 @@ _TIMEOUT = aiohttp.ClientTimeout(total=10)
 _BAD_RECIPIENT = "junk"  # one in each bulk
 _CREATED = 201
 
-Spawn = Callable[[Coroutine[Any, Any, None]], object]
+Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
 # It may still be decided, or somebody else decides: the same request again, under the same key.
 _ASK_AGAIN = frozenset({409, 429, 500, 503})
 
 
 class RestCustomer:
-    """Sends at a pace until cancelled.
+    """Sends at a pace until cancelled; what was asked for goes on until `stop`.
 
     A single message is asked for again under its Idempotency-Key until there is an answer, so that
     a kill leaves none in doubt; a bulk is not, as most customers do.
@@ -40,19 +40,28 @@ class RestCustomer:
         self._book = book
         self._mixer = mixer
         self._keys = count()
-        self.is_sending = True
+        self._requests: set[asyncio.Task[None]] = set()
 
     async def send_singles(self, rate_per_s: float, spawn: Spawn) -> None:
         """One request after the other, not waiting for answers."""
-        while self.is_sending:
-            spawn(self._single())
+        while True:
+            self._keep(spawn(self._single()))
             await asyncio.sleep(1 / rate_per_s)
 
     async def send_bulks(self, rate_per_s: float, spawn: Spawn) -> None:
         """The same; the rate is in messages."""
-        while self.is_sending:
-            spawn(self._bulk())
+        while True:
+            self._keep(spawn(self._bulk()))
             await asyncio.sleep(BULK_SIZE / rate_per_s)
+
+    def _keep(self, request: "asyncio.Task[None]") -> None:
+        self._requests.add(request)
+        request.add_done_callback(self._requests.discard)
+
+    def stop(self) -> None:
+        """Gives up what is not decided yet."""
+        for request in list(self._requests):
+            request.cancel()
 
     async def _single(self) -> None:
         number = self._open()

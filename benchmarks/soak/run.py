@@ -163,13 +163,13 @@ class Soak:
             )
         ]
         await self._carry_out()
-        rest.is_sending = False
         for task in sending:
             task.cancel()
         self._say("all is sent; waiting until everything is settled")
         since = monotonic()
         is_drained = await self._drained()
         drained_in_s = monotonic() - since
+        rest.stop()
         for task in kept:
             task.cancel()
         return await self._judged(is_drained, round(drained_in_s, 1))

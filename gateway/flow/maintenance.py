@@ -6,13 +6,14 @@ the same flows as traffic does, so memory and disk never disagree.
 
 import logging
 from heapq import heappop, heappush
+from itertools import islice
 
 from gateway.domain.account import Account, Credential
 from gateway.domain.commit_group import StoredMessage
 from gateway.domain.errors import StoreUnavailable
 from gateway.domain.keys import EPOCH_MS, first_key_at
-from gateway.domain.lifecycle import MessageState
-from gateway.domain.message import Message
+from gateway.domain.lifecycle import MessageState, is_final
+from gateway.domain.message import Message, Part
 from gateway.flow.backlog import Backlogs
 from gateway.flow.dispatcher import Dispatcher
 from gateway.flow.fates import Fates
@@ -35,6 +36,7 @@ DEFAULT_WINDOW_MS = 3 * 86_400_000
 PAGE = 500
 PURGE_PAGE = 1000
 PURGE_PAUSE_S = 0.05
+AWAITED_AT_ONCE = 5_000  # per provider and look
 KEYS_AT_ONCE = first_key_at(EPOCH_MS + 3_600_000)  # an hour of keys per query
 
 
@@ -145,9 +147,11 @@ class Maintenance:
         Rows that were sent long after they were accepted are not ripe yet: they wait in a heap.
         """
         now_ms = self._clock.now_ms()
+        self._journal.require_store()
+        self._close_awaited(now_ms)
         if self._clock.monotonic() >= self._look_again_at:
+            self._looked_at = max(0, await self._store.first_key() - 1)
             self._look_again_at = self._clock.monotonic() + LOOK_AGAIN_S
-            self._looked_at = first_key_at(now_ms - self._retention_s * 1000)
             self._unripe.clear()
         ripe_key = first_key_at(now_ms - self._receipt_windows.shortest_ms())
         while self._looked_at < ripe_key:
@@ -166,6 +170,31 @@ class Maintenance:
             heappop(self._unripe)  # only now: the store may have failed
             if row_now is not None:
                 self._close_window(row_now, now_ms, unsettled)
+
+    def _close_awaited(self, now_ms: int) -> None:
+        """What memory awaits, oldest first.
+
+        A walk by key alone would pass a message that still waits, and miss it once it is sent.
+        """
+        for lane in self._dispatcher.lanes.values():
+            sent_before_ms = now_ms - lane.spec.receipt_window_s * 1000
+            ripe: list[tuple[str, Message | Part, Message]] = []
+            for id, target in islice(lane.awaiting.items(), AWAITED_AT_ONCE):
+                message = target if isinstance(target, Message) else target.message
+                if message.sent_at_ms > sent_before_ms:
+                    break
+                ripe.append((id, target, message))
+            for id, target, message in ripe:
+                if message.state == MessageState.SENT and not message.changed:
+                    self._fates.finish(message, MessageState.UNKNOWN, message.error)
+                if is_final(message.state):
+                    # Its late receipt must find it yet; it waits behind those that are in time.
+                    lane.awaiting[id] = lane.awaiting.pop(id, target)
+
+    def held(self, message: Message) -> None:
+        """A message of a `hold` provider has no answer: its window begins."""
+        ripe_at_ms = self._clock.now_ms() + self._receipt_windows.of(message.provider_id)
+        heappush(self._unripe, (ripe_at_ms, message.key))
 
     def _close_window(self, row: StoredMessage, now_ms: int, unsettled: set[int]) -> None:
         if row.state not in (MessageState.SENT, MessageState.ATTEMPTED):

@@ -52,6 +52,8 @@ class Outcomes:
         self._counters = counters
         # Receipts that came before their answer: set by the receipts flow.
         self.take_parked: Callable[[Lane, Message | Part, str], None] = lambda *_: None
+        # Messages that wait for a receipt without an answer: set by maintenance.
+        self.on_held: Callable[[Message], None] = lambda _message: None
 
     def settled(self, lane: Lane, message: Message, n: int, outcome: Outcome) -> None:
         """The provider's answer to one part."""
@@ -196,6 +198,7 @@ class Outcomes:
             # QUEUED when the policy was another then.
             message.state = _ATTEMPTED
             self._backlogs.leave(message)
+            self.on_held(message)
             self._journal.change(message)
             return
         message.attempts += 1

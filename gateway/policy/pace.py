@@ -21,8 +21,9 @@ class Pace:
     """Answers: may `parts` leave now, and if not, when."""
 
     __slots__ = (
-        "_before", "_bucket", "_complaints", "_contracted", "_counted", "_counted_since", "_is_stuck",
-        "_pause_s", "_paused_until", "_throttled_at", "_throttled_rate", "_updated_at", "current",
+        "_before", "_bucket", "_complaints", "_contracted", "_counted", "_counted_since",
+        "_is_stuck", "_pause_s", "_paused_until", "_throttled_at", "_throttled_rate",
+        "_updated_at", "current",
     )  # fmt: skip
 
     def __init__(self, contracted_per_s: float) -> None:

@@ -81,6 +81,12 @@ class Messages:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    async def first_key(self) -> int:
+        """The least key of any message, 0 in an empty store."""
+        rows = await self._engine.fetch("SELECT coalesce(min(key), 0) FROM message")
+        key: int = rows[0][0]
+        return key
+
     async def last_key(self) -> int:
         """The greatest key of any message or batch, 0 in an empty store."""
         rows = await self._engine.fetch(_LAST_KEY)

@@ -208,6 +208,10 @@ class MemoryStore:
     def _find(self, wanted: Callable[[StoredMessage], bool]) -> list[StoredMessage]:
         return [self.row(key) for key in sorted(self.rows) if wanted(self.rows[key])]
 
+    async def first_key(self) -> int:
+        await self._read()
+        return min(self.rows, default=0)
+
     async def last_key(self) -> int:
         await self._read()
         return max([0, *self.rows, *self.batches])

@@ -1,3 +1,4 @@
+import asyncio
 from contextlib import asynccontextmanager
 from random import Random
 
@@ -11,6 +12,7 @@ from benchmarks.soak.numbers import Area, recipient
 from benchmarks.soak.rest_customer import BULK_SIZE, RestCustomer, WebhookReceiver, receiving
 from benchmarks.soak.traffic import SHORT, Mixer
 from tests.support.processes import free_port
+from tests.support.waiting import until
 
 
 class Api:
@@ -56,6 +58,28 @@ async def test_a_single_is_asked_for_under_the_same_key_until_it_is_decided(monk
         assert sending._book.accepted == 1
     assert len({(key, str(body)) for _, key, body in api.requests}) == 1
     assert len(api.requests) == 3
+
+
+async def test_what_is_never_decided_is_given_up_at_the_end(monkeypatch):
+    api = Api(*[503] * 10_000)
+    async with customer(api, monkeypatch) as sending:
+        requests = []
+
+        def spawn(coroutine):
+            requests.append(asyncio.get_running_loop().create_task(coroutine))
+            return requests[-1]
+
+        pace = asyncio.get_running_loop().create_task(sending.send_singles(1_000.0, spawn))
+
+        async def are_several():
+            return len(api.requests) > 5
+
+        await until(are_several)
+        pace.cancel()
+        sending.stop()
+        await asyncio.gather(*requests, return_exceptions=True)
+        assert requests
+        assert all(request.cancelled() for request in requests)
 
 
 async def test_a_single_that_is_refused_stays_so(monkeypatch):
