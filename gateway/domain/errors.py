@@ -12,6 +12,7 @@
 """
 
 from enum import StrEnum
+from typing import final
 
 
 class RefusalCode(StrEnum):
@@ -49,6 +50,7 @@ TEMPORARY = frozenset(
 )
 
 
+@final
 class Refusal:
     """Admission's no.  `reason` is private; `index` names the recipient of a batch it is about."""
 

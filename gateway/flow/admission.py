@@ -81,18 +81,18 @@ class Admission:
         refusal = self._refusal_of_content(submission)
         if refusal is not None:
             return refusal
-        measured = self._measure(submission)
-        if isinstance(measured, Refusal):
+        measured = submission.measured or self._measure(submission)
+        if type(measured) is Refusal:
             return measured
         alphabet, parts = measured
-        digits = self._recipient(submission.credential, recipient)
-        if isinstance(digits, Refusal):
+        credential = submission.credential
+        digits = self._recipient(credential, recipient)
+        if type(digits) is Refusal:
             return digits
         priced = self._route_and_price(submission, digits)
-        if isinstance(priced, Refusal):
+        if type(priced) is Refusal:
             return priced
         route, price = priced
-        credential = submission.credential
         cost = price * parts
         refusal = self._throttle(credential, parts) or self._reserve(credential, cost)
         if refusal is not None:

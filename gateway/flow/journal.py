@@ -217,7 +217,8 @@ class Journal:
         if message.changed == _NO:
             message.changed = _RIDING
             self._riding.append(message)
-            self._touch()
+            if self._ride_timer is None:
+                self._touch()
 
     def change_now(
         self, message: Message, stored: Stored | None = None, token: object = None
@@ -235,7 +236,8 @@ class Journal:
         if message.changed:
             return  # its row is written anyway
         self._open.group.notified_keys.append(message.key)
-        self._touch()
+        if self._ride_timer is None:
+            self._touch()
 
     def also_after_commit(self, stored: Stored, token: object) -> None:
         """Calls `stored(token, True)` after the commit that something else in this turn forces."""

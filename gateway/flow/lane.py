@@ -14,7 +14,7 @@ from gateway.policy.fair_queue import FairQueue
 from gateway.policy.pace import Pace
 from gateway.ports import Provider, Timer
 
-MOST_AWAITING = 400_000  # ids in memory; the rest is found through the store
+MOST_AWAITING = 100_000  # ids in memory; the rest is found through the store
 MOST_ENDED = 400_000  # ids that had their final receipt
 TOLD = 0  # no message's key
 

@@ -12,7 +12,7 @@ from gateway.domain.account import Account, Credential
 from gateway.domain.commit_group import StoredMessage
 from gateway.domain.errors import StoreUnavailable
 from gateway.domain.keys import EPOCH_MS, first_key_at
-from gateway.domain.lifecycle import MessageState, is_final
+from gateway.domain.lifecycle import MessageState
 from gateway.domain.message import Message, Part
 from gateway.flow.backlog import Backlogs
 from gateway.flow.dispatcher import Dispatcher
@@ -187,7 +187,7 @@ class Maintenance:
             for id, target, message in ripe:
                 if message.state == MessageState.SENT and not message.changed:
                     self._fates.finish(message, MessageState.UNKNOWN, message.error)
-                if is_final(message.state):
+                if message.state != MessageState.SENT:
                     # Its late receipt must find it yet; it waits behind those that are in time.
                     lane.awaiting[id] = lane.awaiting.pop(id, target)
 

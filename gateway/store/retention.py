@@ -4,9 +4,13 @@
 
 from gateway.domain.lifecycle import FIRST_FINAL, MoneyState, Notified
 from gateway.store.engine import Engine, Transaction
+from gateway.store.webhook_deliveries import DeliveryState
 
-# A message that is final and whose customer is owed nothing more.
-_FINISHED = f"state >= {FIRST_FINAL:d} AND notified <> {Notified.PENDING:d}"
+# A message that is final and whose customer is owed nothing more, over SMPP or by webhook.
+_FINISHED = (
+    f"state >= {FIRST_FINAL:d} AND notified <> {Notified.PENDING:d} AND NOT EXISTS"
+    f" (SELECT 1 FROM webhook_delivery WHERE message_key = key AND state = {DeliveryState.DUE:d})"
+)
 _LAST = (
     "SELECT max(key) FROM (SELECT key FROM message"
     f" WHERE key < ? AND {_FINISHED} ORDER BY key LIMIT ?) AS oldest"

@@ -331,7 +331,7 @@ def _session_settings(options: SmppProviderOptions) -> tuple[object, ...]:
 
 
 def _room(link: "ProviderLink") -> int:
-    return link.window.limit - len(link.window) if link.can_write else -1
+    return link.window.limit - len(link.window.pending) if link.can_write else -1
 
 
 class ProviderLink(Link):

@@ -33,6 +33,7 @@ from protocols.smpp.window import Window
 log = logging.getLogger("postern.smpp.server")
 
 _SUBMIT_SM = int(CommandId.SUBMIT_SM)
+_UNBIND_RESP = int(CommandId.UNBIND_RESP)
 _BINDS = frozenset(
     {CommandId.BIND_TRANSMITTER, CommandId.BIND_RECEIVER, CommandId.BIND_TRANSCEIVER}
 )
@@ -79,7 +80,8 @@ class Customer:
             if turn >= len(receivers):
                 turn = 0
             link = receivers[turn]
-            if link.has_delivery_room:
+            window = link.window
+            if link.can_write and len(window.pending) < window.limit:
                 self._turn = turn
                 return link
         return None
@@ -398,12 +400,6 @@ class ServerLink(Link):
 
     # -- deliver_sm ------------------------------------------------------------------------------
 
-    @property
-    def has_delivery_room(self) -> bool:
-        """Whether this receiving link can take a deliver_sm now."""
-        window = self.window
-        return self.can_write and len(window) < window.limit
-
     def deliver(self, message: Message) -> None:
         """Sends the receipt of a final fate."""
         credential = self.credential
@@ -425,18 +421,18 @@ class ServerLink(Link):
         self, command_id: int, command_status: int, sequence_number: int, body: bytes
     ) -> None:
         """deliver_sm_resp or a generic_nack in its place, unbind_resp."""
-        if command_id == CommandId.UNBIND_RESP:
+        if command_id == _UNBIND_RESP:
             self.unbind_answered()
             return
         window = self.window
-        was_full = len(window) >= window.limit
+        was_full = len(window.pending) >= window.limit
         message = window.complete(sequence_number)
         if message is None:
             message = self.window.late(sequence_number)
             if message is None or command_status:
                 return
         sink = self._server.notifications
-        if command_status in mapping.POSTPONING:
+        if command_status and command_status in mapping.POSTPONING:
             sink.postponed(message, POSTPONE_S)
         else:
             # Any other status: the customer has seen it and does not want it.

@@ -58,6 +58,10 @@ async def test_what_belongs_to_a_message_goes_with_it(store: Store) -> None:
         events=[MessageEvent(key, 1, EventKind.RETRY, 1, "") for key in keys],
         new_webhook_deliveries=[NewWebhookDelivery(key, 1, "https://a.example", 1) for key in keys],
     )
+    assert await store.retention.purge_finished(100, 10) == 0  # its webhook is still owed
+    (owed, _) = await store.webhooks.due(100, 10)
+    assert owed.message_key == 1
+    await store.webhooks.done([owed.id])
     assert await store.retention.purge_finished(100, 10) == 1
     assert await left(store, "part", "message_key") == [2, 2]
     assert await left(store, "event", "message_key") == [2]

@@ -221,7 +221,7 @@ async def test_surplus_binds_leave_after_their_answers() -> None:
         requests = {end: await end.submit_sm() for end in ends}
         south.change(binds=1)
         (kept,) = south.provider._transmitters
-        ((message, _),) = kept.window._pending.values()
+        ((message, _),) = kept.window.pending.values()
         assert not isinstance(message, tuple)
         stays = next(
             e for e, (_, sm) in requests.items() if sm.destination_addr == message.recipient
