@@ -8,6 +8,7 @@ from gateway.domain.message import Message, Part
 from gateway.domain.outcome import Outcome
 from gateway.domain.provider_id import canonical_id
 from gateway.domain.receipt import Receipt
+from gateway.flow.remembered import Remembered
 from gateway.policy.adaptive_window import AdaptiveWindow
 from gateway.policy.breaker import Breaker, Circuit
 from gateway.policy.fair_queue import FairQueue
@@ -15,7 +16,6 @@ from gateway.policy.pace import Pace
 from gateway.ports import Provider, Timer
 
 MOST_AWAITING = 100_000  # ids in memory; the rest is found through the store
-MOST_ENDED = 400_000  # ids that had their final receipt
 TOLD = 0  # no message's key
 
 
@@ -54,7 +54,7 @@ class Lane:
         self.awaiting: dict[str, Message | Part] = {}
         # Keys of the messages whose final receipt was taken, by id, so that repeats are told from
         # strangers; TOLD once a repeat stands on the message's timeline.
-        self.ended: dict[str, int] = {}
+        self.ended = Remembered()
         # Ids of both that differ from their canonical form, by that form.
         self._spellings: dict[str, str] = {}
         # Receipts that came before their answer, by provider_message_id.
@@ -105,11 +105,7 @@ class Lane:
     def receipt_taken(self, provider_message_id: str, message_key: int) -> None:
         """The final receipt of this id came: from now on it is a repeat."""
         self.awaiting.pop(provider_message_id, None)
-        ended = self.ended
-        ended[provider_message_id] = message_key
-        if len(ended) > MOST_ENDED:
-            for key in list(islice(ended, MOST_ENDED // 20)):
-                del ended[key]
+        self.ended[provider_message_id] = message_key
 
     def await_parts(self, message: Message) -> None:
         """After a restart: receipts of one message's parts must all find the same object."""

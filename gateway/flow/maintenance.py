@@ -177,6 +177,7 @@ class Maintenance:
         A walk by key alone would pass a message that still waits, and miss it once it is sent.
         """
         for lane in self._dispatcher.lanes.values():
+            lane.ended.age(self._clock.monotonic())
             sent_before_ms = now_ms - lane.spec.receipt_window_s * 1000
             ripe: list[tuple[str, Message | Part, Message]] = []
             for id, target in islice(lane.awaiting.items(), AWAITED_AT_ONCE):

@@ -58,16 +58,11 @@ def test_what_is_awaited_is_bounded_and_the_oldest_go(
     assert len(lane.awaiting) == 97
 
 
-def test_a_final_receipt_is_remembered_as_long_as_there_is_room(
-    lane: Lane, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lanes, "MOST_ENDED", 100)
-    for n in range(101):
-        lane.await_receipt(f"id{n}", message())
-        lane.receipt_taken(f"id{n}", n)
+def test_a_final_receipt_is_remembered(lane: Lane) -> None:
+    lane.await_receipt("id", message())
+    lane.receipt_taken("id", 5)
     assert lane.awaiting == {}
-    assert next(iter(lane.ended.items())) == ("id5", 5)
-    assert len(lane.ended) == 96
+    assert lane.ended["id"] == 5
 
 
 @pytest.mark.parametrize("answered", ["00AB12", "AB12", "ab12", "0ab12"])
@@ -122,7 +117,8 @@ def test_an_ended_message_is_forgotten(lane: Lane) -> None:
     lane.await_receipt("other", message())
     lane.forget(single)
     assert list(lane.awaiting) == ["other"]
-    assert list(lane.ended) == ["id"]
+    assert "id" in lane.ended
+    assert "other" not in lane.ended
 
 
 def test_of_a_long_message_only_open_parts_are_forgotten(lane: Lane) -> None:
@@ -135,4 +131,4 @@ def test_of_a_long_message_only_open_parts_are_forgotten(lane: Lane) -> None:
     lane.receipt_taken("a", long.key)
     lane.forget(long)
     assert lane.awaiting == {}
-    assert lane.ended == {"a": long.key, "b": lanes.TOLD}  # both would be repeats
+    assert (lane.ended["a"], lane.ended["b"]) == (long.key, lanes.TOLD)  # both would be repeats
