@@ -146,8 +146,8 @@ class CommitEngine(Protocol):
 class MessageStore(Protocol):
     """Reads of the message rows, on connections of their own.  Raises `StoreUnavailable`."""
 
-    async def first_key(self) -> int:
-        """The least key of any message, 0 in an empty store."""
+    async def next_key(self, after: int) -> int:
+        """The least key of any message above `after`, 0 when there is none."""
 
     async def last_key(self) -> int:
         """The greatest key of any message or batch, 0 in an empty store."""

@@ -150,13 +150,19 @@ class Maintenance:
         self._journal.require_store()
         self._close_awaited(now_ms)
         if self._clock.monotonic() >= self._look_again_at:
-            self._looked_at = max(0, await self._store.first_key() - 1)
+            self._looked_at = 0
             self._look_again_at = self._clock.monotonic() + LOOK_AGAIN_S
             self._unripe.clear()
         ripe_key = first_key_at(now_ms - self._receipt_windows.shortest_ms())
         while self._looked_at < ripe_key:
-            upto = min(ripe_key, self._looked_at + KEYS_AT_ONCE)
             self._journal.require_store()
+            # There may be years without a message.
+            next_key = await self._store.next_key(self._looked_at)
+            if not 0 < next_key < ripe_key:
+                self._looked_at = ripe_key
+                break
+            self._looked_at = next_key - 1
+            upto = min(ripe_key, self._looked_at + KEYS_AT_ONCE)
             with self._backlogs.watched() as unsettled:
                 rows = await self._store.in_flight(self._looked_at, upto, PAGE)
             for row in rows:

@@ -81,9 +81,11 @@ class Messages:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def first_key(self) -> int:
-        """The least key of any message, 0 in an empty store."""
-        rows = await self._engine.fetch("SELECT coalesce(min(key), 0) FROM message")
+    async def next_key(self, after: int) -> int:
+        """The least key of any message above `after`, 0 when there is none."""
+        rows = await self._engine.fetch(
+            "SELECT coalesce(min(key), 0) FROM message WHERE key > ?", after
+        )
         key: int = rows[0][0]
         return key
 

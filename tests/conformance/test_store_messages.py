@@ -27,6 +27,13 @@ async def in_states(store: Store, states: dict[int, S]) -> None:
     )
 
 
+async def test_the_next_key_of_a_message(store: Store) -> None:
+    assert await store.messages.next_key(0) == 0
+    await write(store, new_messages=[new_message(key) for key in (5, 2**62)])
+    keys = [await store.messages.next_key(after) for after in (0, 4, 5, 2**62)]
+    assert keys == [5, 5, 2**62, 0]
+
+
 async def test_last_key_of_messages_and_batches(store: Store) -> None:
     assert await store.messages.last_key() == 0
     await write(store, new_messages=[new_message(5), new_message(2**62)])

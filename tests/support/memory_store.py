@@ -208,9 +208,9 @@ class MemoryStore:
     def _find(self, wanted: Callable[[StoredMessage], bool]) -> list[StoredMessage]:
         return [self.row(key) for key in sorted(self.rows) if wanted(self.rows[key])]
 
-    async def first_key(self) -> int:
+    async def next_key(self, after: int) -> int:
         await self._read()
-        return min(self.rows, default=0)
+        return min((key for key in self.rows if key > after), default=0)
 
     async def last_key(self) -> int:
         await self._read()

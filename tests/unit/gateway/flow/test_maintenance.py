@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from gateway.domain.account import ChargeAt
-from gateway.domain.commit_group import EventKind, ParkedReceipt
+from gateway.domain.commit_group import EventKind, ParkedReceipt, StoredMessage
 from gateway.domain.errors import StoreUnavailable
 from gateway.domain.lifecycle import MessageState
 from gateway.domain.message import IdempotencyKey, Message, StoredAnswer
@@ -375,6 +375,30 @@ async def test_rows_older_than_the_retention_are_looked_at_after_a_restart() -> 
     await close_windows(world)
     await world.committed()
     assert world.state(message) == S.UNKNOWN
+
+
+async def test_years_without_a_message_are_not_walked_hour_by_hour() -> None:
+    world = await World.build(providers=[provider_spec(receipt_window_s=60)])
+    looks = 0
+    in_flight = world.store.in_flight
+
+    async def counted(*args: Any) -> list[StoredMessage]:
+        nonlocal looks
+        looks += 1
+        return await in_flight(*args)
+
+    world.store.in_flight = counted  # type: ignore[method-assign]
+    await close_windows(world)
+    assert looks == 0, "the store is empty"
+    await world.sent()
+    world.clock.advance(300 * 86_400)
+    message, _ = await world.sent()
+    world = await world.restarted()
+    await world.after(120.0)
+    await close_windows(world)
+    await world.committed()
+    assert world.state(message) == S.UNKNOWN
+    assert looks <= 4
 
 
 async def test_late_receipts_of_many_are_not_in_the_way_of_those_in_time(
