@@ -288,8 +288,11 @@ class Provider(Protocol):
     def room(self) -> int:
         """Parts it can take now (free window over all links); 0 when nothing is connected."""
 
+    def in_flight(self) -> int:
+        """Parts it was given and has not settled."""
+
     def capacity(self) -> int:
-        """Parts it could take with nothing outstanding: the window over the links that stand."""
+        """Parts that may be in flight at a time: the window over the links that stand."""
 
     def submit(self, message: Message, part: int) -> None:
         """Sends part `part` (0 for a single one); exactly one `ProviderSink.settled` follows.

@@ -46,8 +46,7 @@ class Health:
         lane.note_strain()
 
     def _shrink(self, lane: Lane) -> None:
-        outstanding = lane.wire.capacity() - lane.wire.room()
-        lane.window.shrink(outstanding, self._clock.monotonic())
+        lane.window.shrink(lane.wire.in_flight(), self._clock.monotonic())
 
     def _failed(self, lane: Lane, error: str) -> None:
         breaker = lane.breaker

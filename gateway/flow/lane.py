@@ -76,7 +76,7 @@ class Lane:
         """Parts that may be handed over now, as far as windows go."""
         room = self.wire.room()
         if self.is_strained:
-            room = self.window.room(room, self.wire.capacity())
+            room = self.window.room(room, self.wire.in_flight())
             if self.breaker.circuit is not Circuit.CLOSED:
                 room = min(room, int(self.breaker.may_send))
         return room - self.committing

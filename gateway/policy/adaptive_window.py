@@ -31,8 +31,8 @@ class AdaptiveWindow:
             if self.limit >= capacity:
                 self.limit = None
 
-    def room(self, room: int, capacity: int) -> int:
+    def room(self, room: int, outstanding: int) -> int:
         """What of the wire's `room` may be used."""
         if self.limit is None:
             return room
-        return min(room, int(self.limit) - (capacity - room))
+        return min(room, int(self.limit) - outstanding)

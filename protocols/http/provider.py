@@ -95,6 +95,10 @@ class HttpProvider:
             return 1
         return 0
 
+    def in_flight(self) -> int:
+        """Requests under way."""
+        return len(self._pending)
+
     def capacity(self) -> int:
         """Requests it takes at a time."""
         return self._options.window

@@ -143,6 +143,10 @@ class SmppProvider:
             return 0
         return sum(link.window.room for link in self._transmitters if link.can_write)
 
+    def in_flight(self) -> int:
+        """Parts without an answer."""
+        return self.outstanding
+
     def capacity(self) -> int:
         """Window over all transmitting binds."""
         return sum(link.window.limit for link in self._transmitters if link.can_write)

@@ -38,6 +38,9 @@ class FakeWire:
     def room(self) -> int:
         return max(0, self.window - len(self.outstanding)) if self.up else 0
 
+    def in_flight(self) -> int:
+        return len(self.outstanding)
+
     def capacity(self) -> int:
         return self.window
 

@@ -109,6 +109,9 @@ class HeldWire:
     def room(self) -> int:
         return 100 if self.up else 0
 
+    def in_flight(self) -> int:
+        return len(self.submitted)
+
     def capacity(self) -> int:
         return 100
 

@@ -143,3 +143,17 @@ async def test_a_throttle_is_on_the_timeline_once() -> None:
     await world.committed()
     assert world.kinds(message) == [EventKind.THROTTLED]
     assert world.row(message).error == ""
+
+
+async def test_a_shrunk_window_lets_the_one_request_of_a_link_on_trial_pass() -> None:
+    """Such a wire has room for one and nothing in flight, whatever its window."""
+    world = await World.build(windows=50)
+    world.lane().window.limit = 2
+    world.lane().note_strain()
+    world.wire.room = lambda: 1 - len(world.wire.outstanding)  # type: ignore[method-assign]
+    for _ in range(3):
+        await world.accepted(notify_when=NEVER)
+    assert len(world.wire.outstanding) == 1
+    world.wire.take()
+    await world.quiet()
+    assert len(world.wire.submitted) == 2

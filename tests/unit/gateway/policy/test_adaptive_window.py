@@ -9,15 +9,16 @@ def test_untouched_it_leaves_the_wires_room_alone() -> None:
     window = AdaptiveWindow()
     window.answered(100)
     assert window.limit is None
-    assert window.room(37, 100) == 37
+    assert window.room(37, 63) == 37
 
 
 def test_a_complaint_halves_what_was_outstanding() -> None:
     window = AdaptiveWindow()
     window.shrink(60, NOW)
     assert window.limit == 30
-    assert window.room(90, 100) == 20  # ten are out
-    assert window.room(40, 100) == -30  # sixty are: none may go
+    assert window.room(90, 10) == 20
+    assert window.room(40, 60) == -30  # none may go
+    assert window.room(1, 0) == 1
 
 
 def test_further_complaints_about_one_window_count_once() -> None:
@@ -34,7 +35,7 @@ def test_it_never_falls_below_one() -> None:
     for n in range(20):
         window.shrink(8, NOW + n)
     assert window.limit == 1
-    assert window.room(100, 100) == 1
+    assert window.room(100, 0) == 1
 
 
 def test_it_grows_by_one_for_every_window_that_is_answered_and_ends_at_the_wires_own() -> None:
