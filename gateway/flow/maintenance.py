@@ -12,7 +12,7 @@ from gateway.domain.account import Account, Credential
 from gateway.domain.commit_group import StoredMessage
 from gateway.domain.errors import StoreUnavailable
 from gateway.domain.keys import EPOCH_MS, first_key_at
-from gateway.domain.lifecycle import MessageState
+from gateway.domain.lifecycle import MessageState, is_final
 from gateway.domain.message import Message, Part
 from gateway.flow.backlog import Backlogs
 from gateway.flow.dispatcher import Dispatcher
@@ -192,10 +192,14 @@ class Maintenance:
                     break
                 ripe.append((id, target, message))
             for id, target, message in ripe:
-                if message.state == MessageState.SENT and not message.changed:
+                if message.changed:
+                    continue  # the store does not know it as it is yet
+                if message.state == MessageState.SENT:
                     self._fates.finish(message, MessageState.UNKNOWN, message.error)
-                if message.state != MessageState.SENT:
-                    # Its late receipt must find it yet; it waits behind those that are in time.
+                elif is_final(message.state):
+                    del lane.awaiting[id]  # a late receipt finds it through the store
+                else:
+                    # Parts of it are still to be sent; it waits behind those that are in time.
                     lane.awaiting[id] = lane.awaiting.pop(id, target)
 
     def held(self, message: Message) -> None:

@@ -406,13 +406,16 @@ async def test_late_receipts_of_many_are_not_in_the_way_of_those_in_time(
 ) -> None:
     monkeypatch.setattr(maintenance, "AWAITED_AT_ONCE", 5)
     world = await World.build(providers=[provider_spec(receipt_window_s=60)])
-    for _ in range(20):
-        await world.sent()
+    sent = [await world.sent() for _ in range(20)]
     for _ in range(10):
         await world.after(60.0)
         await close_windows(world)
-    await world.committed()
+        await world.committed()
     assert {row.state for row in world.store.rows.values()} == {S.UNKNOWN}
+    assert not world.lane().awaiting, "memory has let them go"
+    world.wire.receipt(sent[0][1])
+    await world.committed()
+    assert world.state(sent[0][0]) == S.DELIVERED
     message, _ = await world.sent()
     for _ in range(10):
         await world.after(30.0)
