@@ -249,6 +249,9 @@ class Retention(Protocol):
     async def purge_parked_receipts(self, before_ms: int, limit: int) -> int:
         """Forgets up to `limit` receipts parked before `before_ms`; returns how many."""
 
+    async def close_ledger(self, before_ms: int, limit: int) -> int:
+        """Folds the next `limit` ledger lines before `before_ms`; returns how many it saw."""
+
 
 # --- what the doors offer -----------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ class LedgerKind(IntEnum):
     CHARGE = 3
     REFUND = 4
     ADJUSTMENT = 5
-    CLOSING = 6  # sums of purged messages
+    CLOSING = 6  # charges less refunds, of many old lines
 
 
 class EventKind(IntEnum):

@@ -257,13 +257,14 @@ class Maintenance:
                 log.warning("purge.postponed")
 
     async def purge_once(self) -> None:
-        """Finished messages, answers of idempotent requests, receipts of unknown messages."""
+        """Finished messages, ledger lines, idempotent answers, receipts of unknown messages."""
         now_ms = self._clock.now_ms()
         retention = self._retention
-        finished_before = first_key_at(now_ms - self._retention_s * 1000)
+        finished_before_ms = now_ms - self._retention_s * 1000
         parked_before_ms = now_ms - self._receipt_windows.longest_ms()
         for purge, before in (
-            (retention.purge_finished, finished_before),
+            (retention.purge_finished, first_key_at(finished_before_ms)),
+            (retention.close_ledger, finished_before_ms),
             (retention.purge_answers, now_ms - IDEMPOTENCY_KEEP_MS),
             (retention.purge_parked_receipts, parked_before_ms),
         ):

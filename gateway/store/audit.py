@@ -20,7 +20,7 @@ from gateway.store.engine import Fetch, Row
 PAGE = 50_000
 MOST_NAMED = 20  # messages and ledger lines at fault that are told one by one
 
-_TAKEN, _BACK = (LedgerKind.CHARGE,), (LedgerKind.REFUND, LedgerKind.CLOSING)
+_TAKEN, _BACK = (LedgerKind.CHARGE, LedgerKind.CLOSING), (LedgerKind.REFUND,)
 _FREE, _HELD, _CHARGED, _REFUNDED = MoneyState
 
 # What no message may be, whatever its account's policies.  A message delivered after it had ended

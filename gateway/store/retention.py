@@ -3,6 +3,7 @@
 # ruff: noqa: S608 - statements are built from names and numbers of our own
 
 from gateway.domain.lifecycle import FIRST_FINAL, MoneyState, Notified
+from gateway.store.closing import Closing
 from gateway.store.engine import Engine, Transaction
 from gateway.store.webhook_deliveries import DeliveryState
 
@@ -39,6 +40,7 @@ class Retention:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._closing = Closing(engine)
 
     async def purge_finished(self, before_key: int, limit: int) -> int:
         """Removes up to `limit` final messages with keys below `before_key`; how many it removed.
@@ -71,6 +73,10 @@ class Retention:
                 before_ms,
                 limit,
             )
+
+    async def close_ledger(self, before_ms: int, limit: int) -> int:
+        """Looks at `limit` ledger lines older than `before_ms` and folds them day by day."""
+        return await self._closing.fold(before_ms, limit)
 
 
 async def _purge_up_to(transaction: Transaction, last_key: int) -> int:

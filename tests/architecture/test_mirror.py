@@ -26,6 +26,7 @@ COVERED_BY = {
     # The store: one suite for both engines.
     "gateway/store/accounts.py": f"{_CONFORMANCE}/test_store_accounts.py",
     "gateway/store/audit.py": f"{_CONFORMANCE}/test_store_audit.py",
+    "gateway/store/closing.py": f"{_CONFORMANCE}/test_store_closing.py",
     "gateway/store/engine.py": f"{_CONFORMANCE}/test_store_open.py",
     "gateway/store/ledger.py": f"{_CONFORMANCE}/test_store_ledger.py",
     "gateway/store/postgres_writer.py": f"{_CONFORMANCE}/test_store_postgres_faults.py",

@@ -29,6 +29,7 @@ from tests.support.groups import change, commit, new_message
 
 PRICES = st.integers(0, 50)
 LIMIT = -20
+HOUR_MS = 3_600_000
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -42,6 +43,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="postern-ledger-"))
         self.runner = asyncio.Runner()
         self.last_key = 0
+        self.now_ms = 1
         self.purged = 0
         self.balance = 100
         self.held = 0
@@ -83,7 +85,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if kind is not None:
             # What is free stands on no line.
             count = int(balance != 0)
-            group.ledger.append(LedgerLine(self.account, kind, balance, count, 1, ""))
+            group.ledger.append(LedgerLine(self.account, kind, balance, count, self.now_ms, ""))
         self.balance += balance
         self.held += held
 
@@ -104,7 +106,7 @@ class LedgerMachine(RuleBasedStateMachine):
         group.credit = [CreditChange(self.account, balance, held, True)]
         if not holds:
             count = len(list(filter(None, prices)))
-            line = LedgerLine(self.account, LedgerKind.CHARGE, -total, count, 1, "")
+            line = LedgerLine(self.account, LedgerKind.CHARGE, -total, count, self.now_ms, "")
             group.ledger = [line]
         error = self.commit(group)
         affordable = self.balance - self.held - total >= LIMIT
@@ -156,7 +158,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(amount=st.integers(-200, 200).filter(bool))
     def top_up(self, amount: int) -> None:
         try:
-            balance = self.run(self.store.ledger.top_up(self.account, amount, "", 1))
+            balance = self.run(self.store.ledger.top_up(self.account, amount, "", self.now_ms))
         except CreditConflict:
             assert amount < 0
             assert self.balance - self.held + amount < LIMIT
@@ -168,6 +170,15 @@ class LedgerMachine(RuleBasedStateMachine):
     def purge(self, limit: int) -> None:
         assert self.run(self.store.retention.purge_finished(self.last_key + 1, limit)) <= limit
         self.purged = self.last_key
+
+    @rule(hours=st.integers(1, 20))
+    def pass_time(self, hours: int) -> None:
+        self.now_ms += hours * HOUR_MS
+
+    @rule(age_ms=st.integers(0, 24 * HOUR_MS), limit=st.integers(1, 10))
+    def close(self, age_ms: int, limit: int) -> None:
+        while self.run(self.store.retention.close_ledger(self.now_ms - age_ms, limit)) == limit:
+            pass
 
     @rule()
     def restart(self) -> None:

@@ -495,6 +495,14 @@ async def test_purging_goes_on_until_nothing_is_left(monkeypatch: pytest.MonkeyP
     assert world.store.rows == {}
 
 
+async def test_ledger_lines_are_closed_after_the_retention() -> None:
+    world = await World.build(retention_days=7)
+    await world.after(60)
+    await purge(world)
+    purged_at_ms = world.clock.now_ms() - 5_000
+    assert world.store.ledger_closed_before_ms == purged_at_ms - 7 * DAY_S * 1000
+
+
 async def test_answers_go_after_a_day_and_parked_receipts_after_the_longest_window() -> None:
     world = await World.build()
     now_ms = world.clock.now_ms()
