@@ -42,7 +42,7 @@ class Door(IntEnum):
     EXOSEND = 2
 
 
-# In metrics, by value: the hash of an enum member is a Python call, an index is not.
+# In metrics, by value.
 DOOR_NAMES = ("", *(door.name.lower() for door in Door))
 
 ANY_SENDER = "*"

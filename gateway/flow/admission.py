@@ -107,7 +107,7 @@ class Admission:
         refusal = self._refusal_of_content(submission)
         if refusal is not None:
             return refusal
-        measured = self._measure(submission)
+        measured = submission.measured or self._measure(submission)
         if isinstance(measured, Refusal):
             return measured
         alphabet, parts = measured
@@ -175,8 +175,6 @@ class Admission:
 
     def _measure(self, submission: Submission) -> tuple[Alphabet, int] | Refusal:
         """Alphabet and parts of the content."""
-        if submission.measured is not None:
-            return submission.measured
         text = submission.text
         if text is None:
             return _OPAQUE, 1

@@ -3,9 +3,9 @@
 Theory of operation.  Committed messages go straight from memory to dispatch.  When an (account,
 class) has `MOST_IN_MEMORY` waiting, its further messages stay on disk only: the backlog *overflows*
 and from then on everything of that account and class is read back in order of (due time, key) past
-a cursor, half a bound at a time, until the disk has nothing left that is due.  What is left on disk
-before the cursor (a scheduled message moved it ahead) turns it back.  A restart is the same: every
-class with queued rows starts as overflowing with its cursor at zero.
+a cursor, at most `READ_AT_ONCE` rows at a time, until the disk has nothing left that is due.  What
+is left on disk before the cursor (a scheduled message moved it ahead) turns it back.  A restart is
+the same: every class with queued rows starts as overflowing with its cursor at zero.
 
 Messages that are due further ahead than `AHEAD_MS` wait on disk whatever the room in memory: a
 timer makes the backlog overflow for the moment that reading them takes.
@@ -127,6 +127,7 @@ class Backlogs:
         if (
             backlog.overflowing
             or backlog.count >= self._most
+            # `_is_full`, without the call: every message comes by here.
             or len(live) + self._reserved >= self._most_overall
         ):
             backlog.drop((message.due_at_ms, message.key - 1))

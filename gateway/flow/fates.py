@@ -37,7 +37,7 @@ _AT_DELIVERY = ChargeAt.DELIVERY
 _IF_UNSENT = RefundPolicy.UNSENT
 _IF_UNDELIVERED = RefundPolicy.UNDELIVERED
 
-# Tables by state value: the hash of an enum member is a Python call, an index is not.
+# By state value: an index costs less than a look into a dict.
 _STATES = range(max(WORDS) + 1)
 _WORD = [WORDS[MessageState(s)].word if s in WORDS else "" for s in _STATES]
 _MOVES = [

@@ -148,16 +148,15 @@ class Outcomes:
         message.error = error
         message.attempts += 1
         self._requeue(message)
-        tried = message.tried or set()
-        tried.add(lane.id)
-        message.tried = tried
         if self._fall_through(lane, message, error):
             return
         message.tried = None
         self._retry_later(lane, message, error)
 
     def _fall_through(self, lane: Lane, message: Message, error: str) -> bool:
+        """Whether another provider of the route gets it at once; this one has been tried."""
         dispatcher = self._dispatcher
+        message.tried = (message.tried or set()) | {lane.id}
         if bound_provider(message) is not None:
             return False
         route = dispatcher.find_route(message)
@@ -182,12 +181,8 @@ class Outcomes:
         self._requeue(message)
         message.error = outcome.error
         message.attempts += 1
-        if not outcome.everywhere:
-            tried = message.tried or set()
-            tried.add(lane.id)
-            message.tried = tried
-            if self._fall_through(lane, message, outcome.error):
-                return
+        if not outcome.everywhere and self._fall_through(lane, message, outcome.error):
+            return
         self._dispatcher.end(message, MessageState.REJECTED, outcome.error)
 
     def _unknown(self, lane: Lane, message: Message, outcome: Unknown) -> None:

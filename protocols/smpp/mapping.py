@@ -231,7 +231,7 @@ def _time(text: str, now_ms: int, status: CommandStatus) -> int:
 
 # --- north: the receipt for the customer ----------------------------------------------------------
 
-# By state value: (stat, message_state TLV).  An index costs less than the hash of an enum member.
+# By state value: (stat, message_state TLV).
 _RECEIPT_WORDS = [(b"", b"")] * (max(WORDS) + 1)
 for _state, _words in WORDS.items():
     _RECEIPT_WORDS[_state] = (
