@@ -9,9 +9,10 @@ class Receipt:
     `provider_message_id` is raw, as the provider wrote it.  `state` is a `MessageState`: SENT for
     an intermediate report (ENROUTE, ACCEPTD), else a final one.  `error` is the provider's own
     code, at most 32 characters.  `done_at_ms` is the provider's time (UTC), 0 when it gave none.
+    `parked_at_ms`: since when it waits for its message, UTC; 0 = it does not.
     """
 
-    __slots__ = ("done_at_ms", "error", "provider_message_id", "state")
+    __slots__ = ("done_at_ms", "error", "parked_at_ms", "provider_message_id", "state")
 
     def __init__(
         self, provider_message_id: str, state: MessageState, error: str = "", done_at_ms: int = 0
@@ -20,6 +21,7 @@ class Receipt:
         self.state = state
         self.error = error
         self.done_at_ms = done_at_ms
+        self.parked_at_ms = 0
 
     def __repr__(self) -> str:
         return f"Receipt({self.provider_message_id!r}, {self.state.name}, {self.error!r})"

@@ -16,6 +16,7 @@ from gateway.policy.pace import Pace
 from gateway.ports import Provider, Timer
 
 MOST_AWAITING = 100_000  # ids in memory; the rest is found through the store
+MOST_PARKED = 100_000
 TOLD = 0  # no message's key
 
 
@@ -57,7 +58,8 @@ class Lane:
         self.ended = Remembered()
         # Ids of both that differ from their canonical form, by that form.
         self._spellings: dict[str, str] = {}
-        # Receipts that came before their answer, by provider_message_id.
+        # Receipts that came before their answer, by provider_message_id and its canonical form,
+        # oldest first.
         self.parked: dict[str, Receipt] = {}
         # Worst outcome so far of long messages whose parts are in flight, by message key.
         self.verdicts: dict[int, Outcome] = {}
@@ -138,6 +140,31 @@ class Lane:
         if len(spellings) > MOST_AWAITING:
             for key in list(islice(spellings, MOST_AWAITING // 20)):
                 del spellings[key]
+
+    def park(self, receipt: Receipt) -> None:
+        """Keeps a receipt whose answer is to come, so that every spelling of its id finds it."""
+        raw = receipt.provider_message_id
+        if len(self.parked) >= MOST_PARKED:
+            # The oldest belong to strangers: an answer is never that late.
+            for oldest in list(islice(self.parked, MOST_PARKED // 20)):
+                del self.parked[oldest]
+        self.parked[raw] = receipt
+        self.parked.setdefault(canonical_id(raw), receipt)
+
+    def unpark(self, receipt: Receipt) -> None:
+        """Its answer came."""
+        raw = receipt.provider_message_id
+        for form in (raw, canonical_id(raw)):
+            if self.parked.get(form) is receipt:
+                del self.parked[form]
+
+    def forget_parked(self, before_ms: int) -> None:
+        """Receipts parked before then belong to nobody: the store lets go of them too."""
+        while self.parked:
+            oldest = next(iter(self.parked))
+            if self.parked[oldest].parked_at_ms >= before_ms:
+                return
+            del self.parked[oldest]
 
     def forget(self, message: Message) -> None:
         """What is still awaited for a message that has ended comes too late to tell anything."""

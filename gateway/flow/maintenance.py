@@ -270,6 +270,8 @@ class Maintenance:
         ):
             while await purge(before, PURGE_PAGE) == PURGE_PAGE:
                 await self._clock.sleep(PURGE_PAUSE_S)
+        for lane in self._dispatcher.lanes.values():
+            lane.forget_parked(parked_before_ms)
 
     def _restored(self, row: StoredMessage) -> Message:
         return restored(row, self._accounts, self._credentials)

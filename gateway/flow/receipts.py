@@ -9,7 +9,6 @@ numbers that fit by chance would end a stranger's message, but the operator is t
 
 import logging
 from collections.abc import Callable, Iterable
-from itertools import islice
 from typing import NamedTuple
 
 from gateway.domain.account import Account, Credential
@@ -33,7 +32,6 @@ _UNKNOWN = MessageState.UNKNOWN
 
 log = logging.getLogger("postern.receipts")
 
-MOST_PARKED = 100_000
 WARN_AGAIN_S = 3600.0
 REREAD_AT_ONCE = 500
 
@@ -240,10 +238,11 @@ class Receipts:
             self._keep(lane, receipt, stored, token)
 
     def _keep(self, lane: Lane, receipt: Receipt, stored: Stored, token: object) -> None:
-        _put_in(lane, receipt)
+        receipt.parked_at_ms = self._clock.now_ms()
+        lane.park(receipt)
         row = ParkedReceipt(
             lane.id, receipt.provider_message_id, receipt.state, receipt.error, receipt.done_at_ms,
-            self._clock.now_ms(),
+            receipt.parked_at_ms,
         )  # fmt: skip
         self._journal.park(row, stored, token)
 
@@ -257,7 +256,7 @@ class Receipts:
                 return
 
     def _unpark(self, lane: Lane, receipt: Receipt) -> None:
-        _take_out(lane, receipt)
+        lane.unpark(receipt)
         self._journal.unpark(lane.id, receipt.provider_message_id)
 
     async def reread_parked(self, lane: Lane, id_mode_before: str) -> None:
@@ -291,7 +290,8 @@ class Receipts:
                 receipt = Receipt(
                     row.provider_message_id, MessageState(row.state), row.error, row.done_at_ms
                 )
-                _put_in(lane, receipt)
+                receipt.parked_at_ms = row.at_ms
+                lane.park(receipt)
 
     # -- merging ---------------------------------------------------------------------------------
 
@@ -357,24 +357,6 @@ class Receipts:
             self._fates.event(message, EventKind.LATE_RECEIPT, detail)
         self._fates.finish(message, combined, error, stored, token)
         lane.forget(message)
-
-
-def _put_in(lane: Lane, receipt: Receipt) -> None:
-    """Under its own id, and under the form that every spelling of the answer leads to."""
-    raw = receipt.provider_message_id
-    if len(lane.parked) >= MOST_PARKED:
-        # The oldest belong to strangers: an answer is never that late.
-        for oldest in list(islice(lane.parked, MOST_PARKED // 20)):
-            del lane.parked[oldest]
-    lane.parked[raw] = receipt
-    lane.parked.setdefault(canonical_id(raw), receipt)
-
-
-def _take_out(lane: Lane, receipt: Receipt) -> None:
-    raw = receipt.provider_message_id
-    for form in (raw, canonical_id(raw)):
-        if lane.parked.get(form) is receipt:
-            del lane.parked[form]
 
 
 def _nobody(_token: object, _stored: bool) -> None:

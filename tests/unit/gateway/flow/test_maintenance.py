@@ -524,6 +524,34 @@ async def test_answers_go_after_a_day_and_parked_receipts_after_the_longest_wind
     assert world.store.parked == []
 
 
+async def test_memory_lets_go_of_parked_receipts_as_the_store_does() -> None:
+    world = await World.build()
+    world.wire.receipt("STRANGER-1")
+    await world.after(60)
+    world.wire.receipt("STRANGER-2")
+    await world.committed()
+    await world.after(WINDOW_S - 60)
+    await purge(world)
+    assert [r.provider_message_id for r in world.store.parked] == ["STRANGER-2"]
+    assert {r.provider_message_id for r in world.lane().parked.values()} == {"STRANGER-2"}
+    await world.after(120)
+    await purge(world)
+    assert world.store.parked == []
+    assert world.lane().parked == {}
+
+
+async def test_receipts_parked_before_a_restart_are_let_go_of_too() -> None:
+    world = await World.build()
+    world.wire.receipt("stranger")
+    await world.committed()
+    await world.after(60)
+    world = await world.restarted()
+    assert set(world.lane().parked) == {"stranger"}
+    await world.after(WINDOW_S)
+    await purge(world)
+    assert world.lane().parked == {}
+
+
 @pytest.mark.parametrize(
     ("term_s", "wait_s"), [(0.5, 1.0), (60.0, 15.0), (1_200.0, 300.0), (90.0 * DAY_S, 300.0)]
 )

@@ -7,7 +7,7 @@ from gateway.domain.commit_group import EventKind
 from gateway.domain.lifecycle import MessageState
 from gateway.domain.message import Message
 from gateway.domain.outcome import Deferred, Sent
-from gateway.flow import receipts
+from gateway.flow import lane, receipts
 from tests.support.heart import PRICE, World, provider_spec
 
 S = MessageState
@@ -171,7 +171,7 @@ async def test_the_answer_may_come_while_the_store_is_asked() -> None:
 
 
 async def test_strangers_make_room_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receipts, "MOST_PARKED", 40)
+    monkeypatch.setattr(lane, "MOST_PARKED", 40)
     world = await World.build()
     message = await world.accepted()
     for n in range(100):
