@@ -18,7 +18,13 @@ from conf.fields import (
 from conf.secrets import SecretText
 from conf.section import Listed, Section
 from gateway.domain.account import ChargeAt, Door, NumberCheck, RefundPolicy
-from gateway.domain.declared import AccountSpec, SmppCredentialSpec, TokenSpec, WebhookSpec
+from gateway.domain.declared import (
+    AccountSpec,
+    KeyPairSpec,
+    SmppCredentialSpec,
+    TokenSpec,
+    WebhookSpec,
+)
 from gateway.policy.numbering import is_region
 
 REST_DOORS = tuple(door.name.lower() for door in Door if door is not Door.SMPP)
@@ -44,12 +50,13 @@ def _sender(text: str) -> str:
 
 
 class TokenSettings(Section):
-    """`[[account.token]]`: an API token.  No `doors` or `scopes` = all of them."""
+    """`[[account.token]]`: an API token.  No `doors`, `scopes` or `allow` = all of them."""
 
     secret: SecretText
     name: Annotated[str, Field(max_length=64)] = ""
     doors: Listed[Annotated[str, AfterValidator(_door)]] = ()
     scopes: Listed[Literal["send", "read"]] = ()
+    allow: Listed[Network] = ()
 
     def spec(self) -> TokenSpec:
         """What the heart asks for."""
@@ -58,6 +65,25 @@ class TokenSettings(Section):
             name=self.name,
             doors=frozenset(self.doors),
             scopes=frozenset(self.scopes),
+            ip_allow=self.allow,
+        )
+
+
+class ExotelSettings(Section):
+    """`[[account.exotel]]`: an API key with its token, and the account SID of its paths."""
+
+    account_sid: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    api_key: Annotated[str, Field(pattern=r"^[!-9;-~]{1,128}$")]
+    api_token: SecretText
+    allow: Listed[Network] = ()
+
+    def spec(self) -> KeyPairSpec:
+        """What the heart asks for."""
+        return KeyPairSpec(
+            account_sid=self.account_sid,
+            api_key=self.api_key,
+            api_token=self.api_token.reveal(),
+            ip_allow=self.allow,
         )
 
 
@@ -115,6 +141,7 @@ class AccountSettings(Section):
         Annotated[str, Field(min_length=1, max_length=MAX_SENDER_OCTETS), AfterValidator(_sender)]
     ] = ()
     token: Listed[TokenSettings] = ()
+    exotel: Listed[ExotelSettings] = ()
     smpp: Listed[SmppCredentialSettings] = ()
     webhook: Listed[WebhookSettings] = ()
 
@@ -133,6 +160,7 @@ class AccountSettings(Section):
             refund=RefundPolicy[self.refund.upper()],
             senders=self.senders,
             tokens=tuple(token.spec() for token in self.token),
+            key_pairs=tuple(pair.spec() for pair in self.exotel),
             smpp=tuple(credential.spec() for credential in self.smpp),
             webhooks=tuple(webhook.spec() for webhook in self.webhook),
         )

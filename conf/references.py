@@ -40,6 +40,7 @@ def errors(tables: Tables, declared: Declarations) -> Iterator[Finding]:
     """Contradictions: the file cannot be used."""
     yield from _repeated(_texts(tables, "account", "name"))
     yield from _repeated(_texts(tables, "account", "smpp", "system_id"))
+    yield from _repeated(_texts(tables, "account", "exotel", "api_key"))
     yield from _repeated(_texts(tables, "provider", "name"))
     for key, account in _objects(tables, "account"):
         yield from _repeated(_texts(account, "senders", at=key))

@@ -5,9 +5,11 @@ event loop and, unless it is `async`, returns at once.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from enum import StrEnum
 from typing import Protocol
 
-from gateway.domain.account import Account, Credential
+from gateway.domain.account import Account, Credential, Door
+from gateway.domain.bulk import BulkOrder, BulkQuote, BulkRecipient, BulkView, RecipientState
 from gateway.domain.commit_group import CommitGroup, MessageEvent, ParkedReceipt, StoredMessage
 from gateway.domain.errors import Refusal
 from gateway.domain.identity import (
@@ -63,11 +65,99 @@ class Submitter(Protocol):
         """Many recipients, one content; bad recipients are left out, credit is all or nothing."""
 
 
+class BulkIntake(Protocol):
+    """One bulk on its way in.  Every intake needs one `commit` or one `abandon`."""
+
+    async def add(self, numbers: Sequence[str]) -> None:
+        """Takes some recipients as the customer wrote them; returns once they are on disk.
+
+        Lets the loop turn between some hundred of them.  Raises StoreUnavailable.
+        """
+
+    def quote(self, text: str) -> BulkQuote | Refusal:
+        """What it costs so far."""
+
+    async def commit(
+        self, order: BulkOrder, idempotency: IdempotencyKey | None, render: "RenderBulk"
+    ) -> BulkView | Refusal:
+        """Charges or holds the price and makes the bulk real, in one commit with its answer.
+
+        A Refusal charges nothing, and removes what was taken in.  `render` makes the answer that is
+        kept for the idempotency key.
+        """
+
+    async def abandon(self) -> None:
+        """The customer went away: nothing is charged, what was taken in is removed."""
+
+
+RenderBulk = Callable[[BulkView], tuple[int, bytes]]
+
+
+class Bulks(Protocol):
+    """Bulks of all accounts; whose one is, the door looks itself.  Raises `StoreUnavailable`."""
+
+    def begin(self, credential: Credential, door: Door, *, is_kept: bool = True) -> BulkIntake:
+        """A new intake; one that is not kept only counts and prices (a dry run)."""
+
+    async def bulk(self, key: int) -> BulkView | None:
+        """One bulk, or None; an intake is none yet."""
+
+    async def list(
+        self, account: Account, chosen: "BulkChoice", page: int, limit: int
+    ) -> tuple[Sequence[BulkView], int]:
+        """Page `page` (from 1) of the account's bulks, newest first, and how many there are."""
+
+    async def recipients(
+        self, view: BulkView, after_n: int, states: Collection[RecipientState], limit: int
+    ) -> tuple[Sequence[BulkRecipient], int | None]:
+        """Those past `after_n` in one of `states` (none = all), in order; and where to go on.
+
+        Looks at no more than 10,000 rows, so a page may be short although there is more.  None: it
+        was the last.
+        """
+
+    async def cancel(self, view: BulkView) -> int | None:
+        """Ends a SCHEDULED bulk before it starts; what it releases, in micro-units.
+
+        None: it is no longer scheduled.
+        """
+
+
+class BulkChoice(StrEnum):
+    """Which bulks a list shows."""
+
+    ALL = "all"
+    SCHEDULED = "scheduled"
+    CANCELLED = "cancelled"
+    PENDING = "pending"  # running, and some recipient has no end
+    SENT = "sent"  # all have their end, and some message left and did not fail
+    FAILED = "failed"  # all have their end, and none of them is good
+
+
+class Charges(Protocol):
+    """What is paid for other things than messages."""
+
+    async def charge(
+        self, account: Account, door: Door, amount_micros: int, note: str
+    ) -> Refusal | None:
+        """Takes `amount_micros` (0 or more) from `account`; None once that is on disk.
+
+        `note` stands on the ledger line.  A Refusal (NO_CREDIT, BUSY, STORE_UNAVAILABLE) took
+        nothing.
+        """
+
+
 class Directory(Protocol):
     """One notion of identity for every door."""
 
     def token(self, secret: str) -> Credential | None:
         """The credential of an API token, or None (unknown, revoked, disabled)."""
+
+    def any_token(self, secret: str) -> Credential | None:
+        """As `token`, but for a door that tells what is disabled from what is unknown."""
+
+    def key_pair(self, api_key: str, api_token: str) -> Credential | None:
+        """The credential of an API key with its token, enabled or not; None: one is wrong."""
 
     def smpp(self, system_id: str) -> Credential | None:
         """The enabled credential of a system_id, or None."""

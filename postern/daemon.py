@@ -34,20 +34,16 @@ from gateway.runtime.handover_log import HandoverLog
 from gateway.runtime.supervisor import Supervisor
 from gateway.store.store import Store
 from postern.heart import Heart, build_heart
+from postern.notices import HttpNotices
 from postern.operations import LiveOperations
+from postern.rest_doors import rest_doors
 from postern.shutdown import UNBIND_S, Doors, Leftover, Shutdown
 from postern.south import DeclaredProviders, South
-from postern.webhook_subjects import Subjects
 from postern.wire_options import USER_AGENT, template_spec
-from protocols.exosend.server import ExoSendDoor
 from protocols.http.app import build_app
 from protocols.http.callbacks import callback_routes
 from protocols.http.guard import UrlGuard
-from protocols.http.idempotency import IdempotentRequests
-from protocols.http.limits import RequestLimits
 from protocols.http.listener import HttpListener
-from protocols.http.proxies import TrustedProxies
-from protocols.http.submissions import Submissions
 from protocols.http.template import HttpTemplate
 from protocols.http.template_problems import TemplateError
 from protocols.http.webhook import WebhookNotifier
@@ -114,6 +110,8 @@ class Daemon:
             self.heart = await build_heart(
                 settings, store, self._clock, self._supervisor, self._handovers
             )
+            self._notices = HttpNotices(self.heart)
+            self.heart.fates.owed_notices = self._notices.owed
             self.south = South(self.heart)
             await self.heart.directory.load()
             self._adopt_accounts(
@@ -190,7 +188,6 @@ class Daemon:
             log.warning("settings.warning", extra={"fields": {"problem": str(warning)}})
         heart = self.heart
         heart.directory.adopt(declared)
-        heart.fates.webhook_urls = heart.directory.webhook_urls
         heart.switchboard.set_rates(settings.declared().rates)
 
     def _adopt_providers(self, declared: DeclaredProviders) -> None:
@@ -327,18 +324,8 @@ class Daemon:
         return {name: str(address) for name, address in bound.items() if address is not None}
 
     def _rest_listener(self, settings: Settings, address: Address) -> HttpListener:
-        heart = self.heart
-        door = ExoSendDoor(
-            heart.directory,
-            Submissions(heart.admission, IdempotentRequests(heart.queries), heart.clock),
-            heart.queries,
-            RequestLimits(heart.clock),
-            heart.public_ids,
-            heart.clock,
-            TrustedProxies(settings.trusted_proxies),
-        )
         app = build_app(
-            [door],
+            rest_doors(self.heart, settings),
             callback_routes(self.south.callback_targets),
             client_max_size=settings.http.max_body_octets,
             is_stopping=self._stop_asked.is_set,
@@ -360,7 +347,7 @@ class Daemon:
         heart = self.heart
         notifier = WebhookNotifier(
             heart.store.webhooks,
-            Subjects(heart),
+            self._notices,
             UrlGuard(allow_private=settings.callbacks.allow_private),
             heart.clock,
             heart.supervisor,

@@ -12,6 +12,7 @@ from gateway.domain.keys import KeyMaker, PublicIds
 from gateway.domain.message import Message
 from gateway.flow.admission import Admission
 from gateway.flow.backlog import Backlogs
+from gateway.flow.charges import Charges
 from gateway.flow.directory import AccountDirectory
 from gateway.flow.dispatcher import Dispatcher
 from gateway.flow.fates import Fates
@@ -58,6 +59,7 @@ class Heart:
     receipts: Receipts
     notifications: Notifications
     admission: Admission
+    charges: Charges
     queries: Queries
     maintenance: Maintenance
 
@@ -126,11 +128,12 @@ async def build_heart(
     }
     receipts = Receipts(store.messages, journal, fates, backlogs, clock, counters, **known)
     notifications = Notifications(store.messages, journal, fates, clock, counters, **known)
+    keys = KeyMaker(last_key=await store.messages.last_key())
     admission = Admission(
         journal,
         switchboard,
         NumberPlan(),
-        KeyMaker(last_key=await store.messages.last_key()),
+        keys,
         clock,
         counters,
         validity_s=queue.validity_s,
@@ -183,6 +186,7 @@ async def build_heart(
         receipts=receipts,
         notifications=notifications,
         admission=admission,
+        charges=Charges(journal, keys, clock),
         queries=Queries(store.messages, backlogs, clock),
         maintenance=maintenance,
     )

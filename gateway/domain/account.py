@@ -40,6 +40,9 @@ class Door(IntEnum):
 
     SMPP = 1
     EXOSEND = 2
+    EXOTEL = 3
+    MESMS = 4
+    EASYSENDSMS = 5
 
 
 # In metrics, by value.
@@ -83,10 +86,13 @@ class Account:
 
 
 class Credential:
-    """A way in: an API token or an SMPP system_id.  `id` is stored with every message it sends."""
+    """A way in: an API token, a pair of API key and token, or an SMPP system_id.
+
+    `id` is stored with every message it sends.
+    """
 
     __slots__ = (
-        "account", "digest", "door_names", "enabled", "id", "ip_allow", "max_binds",
+        "account", "account_sid", "digest", "door_names", "enabled", "id", "ip_allow", "max_binds",
         "message_id_format", "name", "password_hash", "rate_per_s", "receipt_keep_s", "scopes",
         "throttle", "window",
     )  # fmt: skip
@@ -94,7 +100,8 @@ class Credential:
     def __init__(self, id: int, account: Account, name: str) -> None:
         self.id = id
         self.account = account
-        self.name = name  # system_id, or the token's public name
+        self.name = name  # system_id, API key of a pair, or the token's public name
+        self.account_sid = ""  # of a pair: what its paths name
         self.digest = b""  # keyed digest of a secret given in clear or of an API token
         self.password_hash = ""  # argon2, for stored SMPP passwords
         self.enabled = True

@@ -21,6 +21,7 @@ class LedgerKind(IntEnum):
     REFUND = 4
     ADJUSTMENT = 5
     CLOSING = 6  # charges less refunds, of many old lines
+    FEE = 7  # for what is no message, such as a number query
 
 
 class EventKind(IntEnum):
@@ -123,6 +124,13 @@ class LedgerLine(NamedTuple):
     note: str
 
 
+class DoorText(NamedTuple):
+    """A row of `door_text`: what a door keeps with a message or a batch, whose key it has."""
+
+    key: int
+    text: str
+
+
 class CreditChange(NamedTuple):
     """What a group does to one account's row.
 
@@ -174,8 +182,17 @@ class NewWebhookDelivery(NamedTuple):
 
     message_key: int
     account_id: int
+    kind: int
     url: str
     due_at_ms: int
+
+
+class NoticeKind(IntEnum):
+    """Whose form a notification over HTTP has.  Values are stored."""
+
+    SIGNED = 0  # our own
+    EXOTEL = 1  # to the URL that stands in the message's door text
+    EASYSENDSMS = 2
 
 
 class CommitGroup:
@@ -188,8 +205,8 @@ class CommitGroup:
     """
 
     __slots__ = (
-        "credit", "events", "id", "idempotency", "ledger", "matched_receipts", "members",
-        "message_changes", "new_batches", "new_messages", "new_webhook_deliveries",
+        "credit", "door_texts", "events", "id", "idempotency", "ledger", "matched_receipts",
+        "members", "message_changes", "new_batches", "new_messages", "new_webhook_deliveries",
         "notified_keys", "parked_receipts", "part_changes",
     )  # fmt: skip
 
@@ -197,6 +214,7 @@ class CommitGroup:
         self.id = 0  # set by the journal: grows by one per group
         self.members: list[Message] = []
         self.new_messages: list[NewMessage] = []
+        self.door_texts: list[DoorText] = []
         self.new_batches: list[NewBatch] = []
         self.message_changes: list[MessageChange] = []
         self.part_changes: list[PartChange] = []

@@ -11,12 +11,23 @@ from gateway.domain.account import ChargeAt, NumberCheck, RefundPolicy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenSpec:
-    """An API token.  `doors` and `scopes` empty = all."""
+    """An API token.  `doors`, `scopes` and `ip_allow` empty = all."""
 
     secret: str
     name: str = ""
     doors: frozenset[str] = frozenset()
     scopes: frozenset[str] = frozenset()
+    ip_allow: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyPairSpec:
+    """An API key and its token, sent as user name and password; `account_sid` stands in paths."""
+
+    account_sid: str
+    api_key: str
+    api_token: str
+    ip_allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +68,7 @@ class AccountSpec:
     refund: RefundPolicy = RefundPolicy.UNSENT
     senders: tuple[str, ...] = ()
     tokens: tuple[TokenSpec, ...] = ()
+    key_pairs: tuple[KeyPairSpec, ...] = ()
     smpp: tuple[SmppCredentialSpec, ...] = ()
     webhooks: tuple[WebhookSpec, ...] = ()
 

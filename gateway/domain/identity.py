@@ -16,6 +16,7 @@ class CredentialKind(IntEnum):
 
     TOKEN = 1
     SMPP = 2
+    KEY_PAIR = 3
 
 
 class SenderState(IntEnum):

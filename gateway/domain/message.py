@@ -183,13 +183,15 @@ class Submission:
 
     `answer(token, result)` is called once after the commit group is on disk (or could not be put
     there: then with a Refusal).  It is not called when `submit` itself returned a Refusal.
-    `due_at_ms` 0 = now; `expires_at_ms` 0 = the default validity.  `measured` is what `measure`
-    says of the text, from a door that knows it already.
+    `due_at_ms` 0 = now; `expires_at_ms` 0 = the default validity.  `door_text` is kept with the
+    message, or with the batch, for the door alone; empty = nothing is.  `measured` is what
+    `measure` says of the text, from a door that knows it already.
     """
 
     __slots__ = (
-        "answer", "credential", "door", "door_note", "due_at_ms", "expires_at_ms", "idempotency",
-        "measured", "notify_when", "opaque", "priority", "render", "sender", "text", "token",
+        "answer", "credential", "door", "door_note", "door_text", "due_at_ms", "expires_at_ms",
+        "idempotency", "measured", "notify_when", "opaque", "priority", "render", "sender", "text",
+        "token",
     )  # fmt: skip
 
     def __init__(
@@ -219,6 +221,7 @@ class Submission:
         self.due_at_ms = due_at_ms
         self.expires_at_ms = expires_at_ms
         self.door_note = door_note
+        self.door_text = ""
         self.measured: tuple[Alphabet, int] | None = None
         self.idempotency: IdempotencyKey | None = None
         # Renders the stored answer of an idempotent request, once the decision is made.

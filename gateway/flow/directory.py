@@ -8,12 +8,13 @@ halfway changes nothing that is alive.
 """
 
 import asyncio
+import hmac
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gateway.domain.account import ANY_SENDER, Account, Credential
-from gateway.domain.declared import AccountSpec, SmppCredentialSpec, TokenSpec
+from gateway.domain.declared import AccountSpec, KeyPairSpec, SmppCredentialSpec, TokenSpec
 from gateway.domain.errors import ConfigurationError, StoreUnavailable
 from gateway.domain.identity import (
     CredentialKind,
@@ -39,6 +40,7 @@ class AccountDirectory:
         self._clock = clock
         self._by_digest: dict[bytes, Credential] = {}
         self._by_system_id: dict[str, Credential] = {}
+        self._by_api_key: dict[str, Credential] = {}
         self._of_file: set[int] = set()  # accounts, and their credentials
         self._credentials_of_file: set[int] = set()
         self.accounts: dict[int, Account] = {}
@@ -57,6 +59,20 @@ class AccountDirectory:
         """The credential of an API token, or None (unknown, revoked, disabled)."""
         return self._usable(self._by_digest.get(self._passwords.digest(secret)))
 
+    def any_token(self, secret: str) -> Credential | None:
+        """As `token`, but for a door that tells what is disabled from what is unknown."""
+        return self._by_digest.get(self._passwords.digest(secret))
+
+    def key_pair(self, api_key: str, api_token: str) -> Credential | None:
+        """The credential of an API key with its token, enabled or not; None: one of them is wrong.
+
+        The time it takes does not tell which.
+        """
+        credential = self._by_api_key.get(api_key)
+        digest = self._passwords.digest(api_token)
+        expected = digest[::-1] if credential is None else credential.digest
+        return credential if hmac.compare_digest(digest, expected) else None
+
     def smpp(self, system_id: str) -> Credential | None:
         """The enabled credential of a system_id, or None."""
         return self._usable(self._by_system_id.get(system_id))
@@ -70,6 +86,10 @@ class AccountDirectory:
         if credential is None or not credential.enabled or not credential.account.enabled:
             return None
         return credential
+
+    def webhook_secret(self, account_id: int, url: str) -> str | None:
+        """The signing secret of an account's webhook, or None when it is no longer declared."""
+        return self.webhook_secrets.get((account_id, url))
 
     # -- start and reload ------------------------------------------------------------------------
 
@@ -108,6 +128,10 @@ class AccountDirectory:
                 declared.token_ids[digest] = await self._store.declare_credential(
                     row.id, CredentialKind.TOKEN, name
                 )
+            for pair in spec.key_pairs:
+                declared.key_pair_ids[pair.api_key] = await self._store.declare_credential(
+                    row.id, CredentialKind.KEY_PAIR, pair.api_key
+                )
             for credential in spec.smpp:
                 declared.smpp_ids[credential.system_id] = await self._store.declare_credential(
                     row.id, CredentialKind.SMPP, credential.system_id
@@ -125,6 +149,8 @@ class AccountDirectory:
             accounts.add(account.id)
             for number, token in enumerate(spec.tokens, 1):
                 self._adopt_token(account, token, number, declared.token_ids)
+            for pair in spec.key_pairs:
+                self._adopt_key_pair(account, pair, declared.key_pair_ids[pair.api_key])
             for credential in spec.smpp:
                 self._adopt_smpp(account, credential, declared.smpp_ids[credential.system_id])
         credentials = declared.credential_ids()
@@ -190,7 +216,15 @@ class AccountDirectory:
         credential.digest = digest
         credential.door_names = spec.doors
         credential.scopes = spec.scopes
+        credential.ip_allow = spec.ip_allow
         self._by_digest[digest] = credential
+
+    def _adopt_key_pair(self, account: Account, spec: KeyPairSpec, id: int) -> None:
+        credential = self._credential(id, account, spec.api_key)
+        credential.digest = self._passwords.digest(spec.api_token)
+        credential.account_sid = spec.account_sid
+        credential.ip_allow = spec.ip_allow
+        self._by_api_key[spec.api_key] = credential
 
     def _adopt_smpp(self, account: Account, spec: SmppCredentialSpec, id: int) -> None:
         credential = self._credential(id, account, spec.system_id)
@@ -309,12 +343,13 @@ class DeclaredAccounts:
     specs: tuple[AccountSpec, ...]
     rows: list[StoredAccount] = field(default_factory=list)
     token_ids: dict[bytes, int] = field(default_factory=dict)
+    key_pair_ids: dict[str, int] = field(default_factory=dict)
     smpp_ids: dict[str, int] = field(default_factory=dict)
     senders: list[StoredSender] = field(default_factory=list)
 
     def credential_ids(self) -> set[int]:
         """Ids of every declared way in."""
-        return {*self.token_ids.values(), *self.smpp_ids.values()}
+        return {*self.token_ids.values(), *self.key_pair_ids.values(), *self.smpp_ids.values()}
 
 
 def _token_name(spec: TokenSpec, number: int, digest: bytes) -> str:

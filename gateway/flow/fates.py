@@ -4,9 +4,16 @@ Money, notification, message log, counters and commit are decided here, once for
 """
 
 import json
+from collections.abc import Callable, Iterable
 
 from gateway.domain.account import Account, ChargeAt, Door, RefundPolicy
-from gateway.domain.commit_group import EventKind, LedgerKind, MessageEvent, NewWebhookDelivery
+from gateway.domain.commit_group import (
+    EventKind,
+    LedgerKind,
+    MessageEvent,
+    NewWebhookDelivery,
+    NoticeKind,
+)
 from gateway.domain.fate import WORDS
 from gateway.domain.keys import key_time_ms
 from gateway.domain.lifecycle import (
@@ -57,7 +64,8 @@ class Fates:
         self._counters = counters
         self._message_log = message_log
         self.provider_names: dict[int | None, str] = {None: ""}
-        self.webhook_urls: dict[int, tuple[str, ...]] = {}  # account id -> URLs
+        # What is owed over HTTP for a message that ended: form and URL of each notification.
+        self.owed_notices: Callable[[Message], Iterable[tuple[NoticeKind, str]]] = lambda _: ()
         self.offer_notification: Stored = lambda _message, _stored: None
         self.wake_webhooks: Stored = lambda _message, _stored: None
 
@@ -147,12 +155,14 @@ class Fates:
             message.notified = _PENDING
             self._journal.also_after_commit(self.offer_notification, message)
             return
-        urls = self.webhook_urls.get(message.account.id)
-        if urls:
-            for url in urls:
-                self._journal.owe_webhook(
-                    NewWebhookDelivery(message.key, message.account.id, url, message.final_at_ms)
-                )
+        account_id, due_at_ms = message.account.id, message.final_at_ms
+        is_owed = False
+        for kind, url in self.owed_notices(message):
+            is_owed = True
+            self._journal.owe_webhook(
+                NewWebhookDelivery(message.key, account_id, kind, url, due_at_ms)
+            )
+        if is_owed:
             self._journal.also_after_commit(self.wake_webhooks, None)
 
 

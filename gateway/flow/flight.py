@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from gateway.domain.account import Account
+from gateway.domain.charge import Charge
 from gateway.domain.commit_group import (
     CommitGroup,
     CreditChange,
@@ -20,13 +21,14 @@ from gateway.domain.commit_group import (
 )
 from gateway.domain.errors import Refusal
 from gateway.domain.lifecycle import MoneyState
-from gateway.domain.message import Answer, Batch, Changed, Message, Part
+from gateway.domain.message import Batch, Changed, Message, Part
 
 # Bound once: reaching a member through its class costs eight times a global.
 _HELD = MoneyState.HELD
 
 Stored = Callable[[object, bool], None]
-Accepted = tuple[Answer, object, Message | Batch]
+Result = Message | Batch | Charge
+Accepted = tuple[Callable[[Any, Any], None], object, Result]  # answer, its token, ...
 Moved = tuple[int, Account, LedgerKind, int, int]  # message key, ..., balance and held delta
 
 UNSTORABLE = "unstorable"  # in the place of an error text that the store refuses
@@ -72,13 +74,15 @@ class Flight:
         """Derives the credit lines and the number of rows from what it holds now."""
         group = self.group
         group.idempotency = [row for _, row in self.answers]
+        charges = [result for _, _, result in self.accepts if type(result) is Charge]
         group.credit, group.ledger = _credit(
-            group.members, self.money, self.closed_at_ms, self.currencies
+            group.members, charges, self.money, self.closed_at_ms, self.currencies
         )
         self.rows = (
             len(group.new_messages)
             + len(group.message_changes)
             + len(self.money)
+            + len(charges)
             + sum(len(getattr(group, name)) for name in _LOOSE_ROWS)
         )
 
@@ -94,6 +98,10 @@ class Flight:
         for message in self.group.members:
             if message.key in keys:
                 give_back(message)
+        for _, _, result in losers:
+            if type(result) is Charge:
+                result.account.balance_micros -= result.balance_micros
+                result.account.held_micros -= result.held_micros
         self._keep([a for a in self.accepts if a[2].key not in keys], lambda key: key not in keys)
         for answer, token, _ in losers:
             answer(token, refusal)
@@ -105,6 +113,7 @@ class Flight:
         group.members = [m for m in group.members if wanted(m.key)]
         group.new_messages = [row for row in group.new_messages if wanted(row[0])]
         group.new_batches = [row for row in group.new_batches if wanted(row.key)]
+        group.door_texts = [row for row in group.door_texts if wanted(row.key)]
         self.recount()
 
     def message_keys(self) -> list[int]:
@@ -188,7 +197,7 @@ class Flight:
         keys = _keys_of(accepts)
         part.answers = self.answers
         part.group.members, part.group.new_messages = source.members, source.new_messages
-        part.group.new_batches = source.new_batches
+        part.group.new_batches, part.group.door_texts = source.new_batches, source.door_texts
         part._keep(accepts, keys.__contains__)
         return part
 
@@ -202,8 +211,8 @@ def give_back(message: Message) -> None:
     message.money = MoneyState.NONE
 
 
-def _account_of(result: Message | Batch) -> Account:
-    return result.account if isinstance(result, Message) else result.messages[0].account
+def _account_of(result: Result) -> Account:
+    return result.messages[0].account if isinstance(result, Batch) else result.account
 
 
 def _keys_of(accepts: Iterable[Accepted]) -> set[int]:
@@ -279,11 +288,15 @@ def _part_rows(parts: list[Part]) -> list[PartChange]:
 
 def _credit(
     members: list[Message],
+    charges: list[Charge],
     money: list[Moved],
     at_ms: int,
     currencies: dict[int, str],
 ) -> tuple[list[CreditChange], list[LedgerLine]]:
-    """One credit change per account, one ledger line per account and kind; notes the currencies."""
+    """One credit change per account, one ledger line per account and kind, and per charge.
+
+    Notes the currencies.
+    """
     charged: dict[int, list[int]] = {}  # account id -> [micros, messages]
     held: dict[int, int] = {}
     for m in members:
@@ -314,6 +327,12 @@ def _credit(
     balance: dict[int, int] = {}
     for (account_id, _), (micros, _) in lines.items():
         balance[account_id] = balance.get(account_id, 0) + micros
+    for charge in charges:
+        account_id = charge.account.id
+        spenders = spenders | {account_id}
+        currencies[account_id] = charge.account.currency
+        balance[account_id] = balance.get(account_id, 0) + charge.balance_micros
+        held[account_id] = held.get(account_id, 0) + charge.held_micros
     changes = [
         CreditChange(id_, balance.get(id_, 0), held.get(id_, 0), id_ in spenders)
         for id_ in balance.keys() | held.keys()
@@ -321,5 +340,10 @@ def _credit(
     ledger = [
         LedgerLine(account_id, kind, micros, count, at_ms, "")
         for (account_id, kind), (micros, count) in lines.items()
+    ]
+    ledger += [
+        LedgerLine(c.account.id, c.kind, c.balance_micros, c.message_count, at_ms, c.note)
+        for c in charges
+        if c.balance_micros
     ]
     return changes, ledger

@@ -19,10 +19,13 @@ begin, so what waits in memory is bounded by what was on its way when it went.
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from gateway.domain.account import DOOR_NAMES, Account
+from gateway.domain.charge import Charge
 from gateway.domain.commit_group import (
     CommitGroup,
+    DoorText,
     IdempotencyRow,
     LedgerKind,
     MessageEvent,
@@ -48,6 +51,7 @@ from gateway.runtime.metrics import Counters
 _NO = Changed.NO
 _RIDING = Changed.RIDING
 _FORCED = Changed.FORCED
+_SPENT = (LedgerKind.CHARGE, LedgerKind.FEE)
 
 log = logging.getLogger("postern.journal")
 
@@ -181,6 +185,8 @@ class Journal:
         flight = self._open
         flight.accepts.append((submission.answer, submission.token, message))
         flight.group.members.append(message)
+        if submission.door_text:
+            flight.group.door_texts.append(DoorText(message.key, submission.door_text))
         if submission.idempotency is not None:
             self._keep_answer(submission, message, message.account)
         self._force(1)
@@ -204,9 +210,18 @@ class Journal:
                 message_count=len(batch.messages),
             )
         )
+        if submission.door_text:
+            flight.group.door_texts.append(DoorText(batch.key, submission.door_text))
         if submission.idempotency is not None:
             self._keep_answer(submission, batch, account)
         self._force(len(batch.messages))
+
+    def accept_charge(
+        self, charge: Charge, answer: Callable[[Any, Charge | Refusal], None], token: object
+    ) -> None:
+        """A charge whose money is already reserved in memory; `answer` follows as for a message."""
+        self._open.accepts.append((answer, token, charge))
+        self._force(1)
 
     def change(self, message: Message) -> None:
         """The message's new state rides along: one to two ticks late, `RIDE_ALONG_S` at most.
@@ -437,7 +452,7 @@ class Journal:
         counters.rows_committed += flight.rows
         for line in flight.group.ledger:
             currency = flight.currencies[line.account_id]
-            if line.kind == LedgerKind.CHARGE:
+            if line.kind in _SPENT:
                 counters.charged_micros[currency] -= line.amount_micros
             else:
                 counters.refunded_micros[currency] += line.amount_micros
@@ -508,7 +523,7 @@ class Journal:
 
     def _refuse(self, flight: Flight, losers: list[Accepted], refusal: Refusal) -> None:
         for _, _, result in losers:
-            door = result.door if isinstance(result, Message) else result.messages[0].door
+            door = result.messages[0].door if isinstance(result, Batch) else result.door
             self._counters.refused[DOOR_NAMES[door], refusal.code] += 1
         flight.refuse(losers, refusal)
 

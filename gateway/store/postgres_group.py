@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from gateway.domain.commit_group import (
     CommitGroup,
     CreditChange,
+    DoorText,
     IdempotencyRow,
     MessageChange,
     MessageEvent,
@@ -115,6 +116,8 @@ async def _write_messages(connection: Connection, group: CommitGroup) -> None:
         await _copy(connection, "batch", NewBatch._fields, group.new_batches)
     if group.new_messages:
         await _copy(connection, "message", NewMessage._fields, group.new_messages)
+    if group.door_texts:
+        await _copy(connection, "door_text", DoorText._fields, group.door_texts)
     if group.message_changes:
         status = await _execute(connection, _CHANGE_MESSAGE, group.message_changes)
         group_checks.report_state_conflicts(group, changed_rows(status))

@@ -83,6 +83,14 @@ async def _purge_up_to(transaction: Transaction, last_key: int) -> int:
     await transaction.execute(_ADD_TOTALS, last_key)
     await transaction.execute(_COUNT_IN_BATCHES, last_key)
     await transaction.execute(
+        f"DELETE FROM door_text WHERE key <= ? AND key IN ({_KEYS})", last_key, last_key
+    )
+    await transaction.execute(
+        "DELETE FROM door_text WHERE key IN (SELECT key FROM batch WHERE purged_count"
+        f" >= message_count AND key IN (SELECT batch_key FROM message WHERE {_CHOSEN}))",
+        last_key,
+    )
+    await transaction.execute(
         "DELETE FROM batch WHERE purged_count >= message_count AND key IN"
         f" (SELECT batch_key FROM message WHERE {_CHOSEN})",
         last_key,

@@ -17,6 +17,7 @@ from itertools import chain
 from gateway.domain.commit_group import (
     CommitGroup,
     CreditChange,
+    DoorText,
     IdempotencyRow,
     MessageChange,
     MessageEvent,
@@ -108,6 +109,7 @@ _CHANGE_CREDIT = MultiRow(
 )
 _INSERT_LEDGER = _insert("ledger", group_checks.LEDGER_COLUMNS)
 _INSERT_BATCH = _insert("batch", NewBatch._fields)
+_INSERT_DOOR_TEXT = _insert("door_text", DoorText._fields)
 _INSERT_MESSAGE = _insert("message", NewMessage._fields)
 _REPLACE_PART = _replace("part", PartChange._fields, 2)
 _MARK_NOTIFIED = MultiRow(
@@ -186,6 +188,8 @@ def _write_messages(connection: sqlite3.Connection, group: CommitGroup) -> None:
         _INSERT_BATCH.run(connection, group.new_batches)
     if group.new_messages:
         _INSERT_MESSAGE.run(connection, group.new_messages)
+    if group.door_texts:
+        _INSERT_DOOR_TEXT.run(connection, group.door_texts)
     if group.message_changes:
         changed = _CHANGE_MESSAGE.run(connection, group.message_changes)
         group_checks.report_state_conflicts(group, changed)

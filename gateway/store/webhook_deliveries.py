@@ -25,9 +25,11 @@ class WebhookDelivery(NamedTuple):
     id: int
     message_key: int
     account_id: int
+    kind: int  # gateway.domain.commit_group.NoticeKind
     url: str
     due_at_ms: int
     attempts: int
+    door_text: str  # of the message or its batch; empty when there is none
 
 
 class WebhookDeliveries:
@@ -39,12 +41,15 @@ class WebhookDeliveries:
     async def due(self, now_ms: int, limit: int) -> list[WebhookDelivery]:
         """Deliveries whose time has come, the longest waiting first."""
         rows = await self._engine.fetch(
-            "SELECT id, message_key, account_id, url, due_at_ms, attempts FROM webhook_delivery"
-            " WHERE state = 0 AND due_at_ms <= ? ORDER BY due_at_ms, id LIMIT ?",
+            "SELECT d.id, d.message_key, d.account_id, d.kind, d.url, d.due_at_ms, d.attempts,"
+            " coalesce(t.text, '') FROM webhook_delivery d"
+            " LEFT JOIN message m ON m.key = d.message_key"
+            " LEFT JOIN door_text t ON t.key = coalesce(m.batch_key, m.key)"
+            " WHERE d.state = 0 AND d.due_at_ms <= ? ORDER BY d.due_at_ms, d.id LIMIT ?",
             now_ms,
             limit,
         )
-        return [WebhookDelivery(*row) for row in rows]
+        return [WebhookDelivery._make(row) for row in rows]
 
     async def done(self, ids: Sequence[int]) -> None:
         """The customers took these."""

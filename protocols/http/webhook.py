@@ -1,10 +1,10 @@
 """The webhook notifier: tells customers over HTTP what became of their messages.
 
 A delivery is owed in the store until it is done or abandoned; this service polls for what is due,
-sends it signed, and writes back how it went.  It may tell the same thing twice (after a crash, or
-when the store could not note the success): `Postern-Delivery` stays the same, so that the customer
-can tell.  A slow host holds up only its own deliveries: at most PER_HOST of them run at the same
-time, and those that wait for it (up to KNOWN_LIMIT) are set aside while other hosts' go on.
+sends it in the form of its kind, and writes back how it went.  It may tell the same thing twice
+(after a crash, or when the store could not note the success).  A slow host holds up only its own
+deliveries: at most PER_HOST of them run at the same time, and those that wait for it (up to
+KNOWN_LIMIT) are set aside while other hosts' go on.
 """
 
 import asyncio
@@ -18,8 +18,8 @@ from gateway.policy.retry import retry_delay_s
 from gateway.ports import Clock, Timer
 from gateway.runtime.supervisor import Supervisor
 from protocols.http.guard import UrlGuard, UrlRefused
+from protocols.http.notice import Notice, NoticeRefused, WebhookDelivery
 from protocols.http.outgoing import KEEPALIVE_S, AnswerLost, NotSent, OutgoingSession
-from protocols.http.webhook_event import WebhookSubject, render_event, sign
 
 CONCURRENCY = 20  # deliveries at the same time
 PER_HOST = 4  # of them to one URL host
@@ -27,34 +27,8 @@ TIMEOUT_S = 10.0
 POLL_S = 1.0
 BATCH = 100  # deliveries asked of the store beyond those already known
 KNOWN_LIMIT = 10_000  # deliveries held in memory, waiting or running
-# Waits after each failure: 24 hours in all, then the delivery is abandoned.
-RETRY_WAITS_S = (10, 30, 120, 600, 1800, *([3600] * 23))
 
 log = logging.getLogger("postern.webhook")
-
-
-class WebhookDelivery(Protocol):
-    """One notification owed to one URL; the store's row fits it."""
-
-    @property
-    def id(self) -> int:
-        """What the customer sees as `Postern-Delivery`."""
-
-    @property
-    def message_key(self) -> int:
-        """The message it is about."""
-
-    @property
-    def account_id(self) -> int:
-        """Whose message it is."""
-
-    @property
-    def url(self) -> str:
-        """Where it goes, as the customer wrote it."""
-
-    @property
-    def attempts(self) -> int:
-        """How many failed."""
 
 
 class WebhookDeliveries(Protocol):
@@ -73,14 +47,22 @@ class WebhookDeliveries(Protocol):
         """It will not be tried again."""
 
 
-class WebhookSubjects(Protocol):
-    """Where messages are looked up for their notification."""
+class Notices(Protocol):
+    """Where deliveries become requests."""
 
-    async def subject(self, message_key: int) -> WebhookSubject | None:
-        """The message, or None when it is no longer kept.  Raises `StoreUnavailable`."""
+    def url(self, delivery: WebhookDelivery) -> str:
+        """Where it goes; empty when that is no longer known."""
 
-    def secret(self, account_id: int, url: str) -> str | None:
-        """The signing secret of the account's webhook, or None when it is no longer configured."""
+    async def notice(self, delivery: WebhookDelivery) -> Notice:
+        """The request.
+
+        Raises:
+            NoticeRefused: it is to be given up.
+            StoreUnavailable: the message cannot be read now.
+        """
+
+    def waits_s(self, delivery: WebhookDelivery) -> Sequence[int]:
+        """Waits after each failure, in seconds; when they are used up it is given up."""
 
 
 class WebhookNotifier:
@@ -92,7 +74,7 @@ class WebhookNotifier:
     def __init__(
         self,
         deliveries: WebhookDeliveries,
-        subjects: WebhookSubjects,
+        notices: Notices,
         guard: UrlGuard,
         clock: Clock,
         supervisor: Supervisor,
@@ -100,7 +82,7 @@ class WebhookNotifier:
         draw: Callable[[], float],
     ) -> None:
         self._deliveries = deliveries
-        self._subjects = subjects
+        self._notices = notices
         self._guard = guard
         self._clock = clock
         self._supervisor = supervisor
@@ -184,7 +166,7 @@ class WebhookNotifier:
             self._is_store_away = False
         self._more = len(due) == limit
         for delivery in due:
-            self._queue.add(self._host(delivery.url), delivery)
+            self._queue.add(self._host(delivery), delivery)
 
     def _start_waiting(self, session: OutgoingSession) -> None:
         while len(self._tasks) < CONCURRENCY and not self._is_draining:
@@ -222,25 +204,12 @@ class WebhookNotifier:
     ) -> "_Failure | None":
         """Sends one delivery; None when the customer has taken it."""
         try:
-            url = str(self._guard.check_url(delivery.url))
-        except UrlRefused as error:
+            notice = await self._notices.notice(delivery)
+            url = str(self._guard.check_url(notice.url))
+        except (NoticeRefused, UrlRefused) as error:
             return _Failure(delivery.id, None, str(error))
-        secret = self._subjects.secret(delivery.account_id, delivery.url)
-        if secret is None:
-            return _Failure(delivery.id, None, "the webhook is no longer configured")
-        subject = await self._subjects.subject(delivery.message_key)
-        if subject is None:
-            return _Failure(delivery.id, None, "the message is no longer kept")
-        body = render_event(subject)
-        timestamp = self._clock.now_ms() // 1000
-        headers = {
-            "Content-Type": "application/json",
-            "Postern-Timestamp": str(timestamp),
-            "Postern-Signature": sign(secret, timestamp, body),
-            "Postern-Delivery": str(delivery.id),
-        }
         try:
-            answer = await session.exchange("POST", url, headers, body)
+            answer = await session.exchange("POST", url, notice.headers, notice.body)
         except (NotSent, AnswerLost) as error:
             return self._failure(delivery, str(error))
         if 200 <= answer.status <= 299:
@@ -249,7 +218,8 @@ class WebhookNotifier:
 
     def _failure(self, delivery: WebhookDelivery, error: str) -> "_Failure":
         """To be tried again, or given up when the waits are used up."""
-        wait_s = retry_delay_s(RETRY_WAITS_S, delivery.attempts + 1, self._draw())
+        waits_s = self._notices.waits_s(delivery)
+        wait_s = retry_delay_s(waits_s, delivery.attempts + 1, self._draw())
         due_at_ms = None if wait_s is None else self._clock.now_ms() + int(wait_s * 1000)
         return _Failure(delivery.id, due_at_ms, error)
 
@@ -287,10 +257,10 @@ class WebhookNotifier:
             extra={"fields": {"delivery": failure.id, "reason": failure.error}},
         )
 
-    def _host(self, url: str) -> str:
+    def _host(self, delivery: WebhookDelivery) -> str:
         """Whose turn a delivery takes; refused URLs share one."""
         try:
-            return self._guard.check_url(url).host or ""
+            return self._guard.check_url(self._notices.url(delivery)).host or ""
         except UrlRefused:
             return ""
 

@@ -7,34 +7,50 @@ The customer checks ``Postern-Signature``: HMAC-SHA256, keyed with the webhook's
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 from gateway.domain.fate import WORDS
-from gateway.domain.lifecycle import MessageState
 from gateway.domain.money import format_amount
+from protocols.http.notice import Notice, NoticeRefused, NoticeSubject, WebhookDelivery
+
+# 24 hours in all.
+RETRY_WAITS_S = (10, 30, 120, 600, 1800, *([3600] * 23))
 
 
-class WebhookSubject(NamedTuple):
-    """What a notification says of a message.  Times are UTC milliseconds, 0 = unset.
+class SignedForm:
+    """`NoticeForm` of the gateway's own webhooks.
 
-    `public_id` is the UUID the APIs show; `recipient` is E.164 digits; `price_micros` the charge.
+    `secret(account_id, url)` is the signing secret, None when the webhook is no longer configured.
+    A delivery that is repeated has the same `Postern-Delivery`, so that the customer can tell.
     """
 
-    public_id: str
-    state: MessageState
-    recipient: str
-    sender: str
-    parts: int
-    price_micros: int
-    currency: str
-    error: str
-    accepted_at_ms: int
-    sent_at_ms: int
-    final_at_ms: int
+    waits_s = RETRY_WAITS_S
+
+    def __init__(self, secret: Callable[[int, str], str | None]) -> None:
+        self._secret = secret
+
+    def url(self, delivery: WebhookDelivery) -> str:
+        """The webhook's, as configured when the message ended."""
+        return delivery.url
+
+    def notice(self, delivery: WebhookDelivery, subject: NoticeSubject, now_ms: int) -> Notice:
+        """The signed request.  Raises NoticeRefused: the webhook is no longer configured."""
+        secret = self._secret(delivery.account_id, delivery.url)
+        if secret is None:
+            raise NoticeRefused("the webhook is no longer configured")
+        body = render_event(subject)
+        timestamp = now_ms // 1000
+        headers = {
+            "Content-Type": "application/json",
+            "Postern-Timestamp": str(timestamp),
+            "Postern-Signature": sign(secret, timestamp, body),
+            "Postern-Delivery": str(delivery.id),
+        }
+        return Notice(delivery.url, headers, body)
 
 
-def render_event(subject: WebhookSubject) -> bytes:
+def render_event(subject: NoticeSubject) -> bytes:
     """The JSON body of a status notification."""
     return json.dumps(
         {

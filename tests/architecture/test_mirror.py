@@ -12,10 +12,14 @@ ROOMS = ("gateway", "conf", "protocols", "admin_api", "postern")
 # Nothing in them runs but constructors: values, rows and protocols that others are tested with.
 WITHOUT_BEHAVIOUR = {
     "admin_api/operations.py",
+    "gateway/domain/bulk.py",
+    "gateway/domain/charge.py",
     "gateway/domain/commit_group.py",
     "gateway/domain/declared.py",
     "gateway/domain/identity.py",
     "gateway/ports.py",
+    "protocols/http/dialect.py",
+    "protocols/http/notice.py",
 }
 
 _CONFORMANCE = "tests/conformance"
@@ -40,9 +44,10 @@ COVERED_BY = {
     "postern/__main__.py": _CLI,
     "postern/daemon.py": "tests/e2e/test_serve.py",
     "postern/heart.py": "tests/property/test_ledger.py",
+    "postern/rest_doors.py": "tests/e2e/test_rest.py",
     "postern/shutdown.py": "tests/e2e/test_stop.py",
     "postern/south.py": "tests/e2e/test_serve_reload.py",
-    "postern/webhook_subjects.py": "tests/e2e/test_webhooks.py",
+    "postern/notices.py": "tests/e2e/test_webhooks.py",
     "postern/wire_options.py": "tests/e2e/test_serve_reload_live.py",
     # Commands: run as a user runs them.
     "postern/commands/account.py": _CLI,

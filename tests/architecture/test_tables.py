@@ -20,7 +20,7 @@ from gateway.domain.message import Message
 from gateway.domain.sms_text import Alphabet
 from protocols.exosend import contract
 from protocols.exosend import mapping as exosend
-from protocols.http.webhook_event import WebhookSubject, render_event
+from protocols.http.webhook_event import NoticeSubject, render_event
 from protocols.smpp import mapping as smpp
 from protocols.smpp.codec import decode_sm
 from protocols.smpp.constants import CommandStatus, WireState
@@ -112,7 +112,7 @@ def test_exosend_shows_every_state(state: MessageState) -> None:
 
 @pytest.mark.parametrize("state", sorted(FINAL_STATES))
 def test_a_webhook_tells_every_final_state(state: MessageState) -> None:
-    subject = WebhookSubject("id", state, "4179", "ACME", 1, 1, "EUR", "", 1, 2, 3)
+    subject = NoticeSubject("id", state, "4179", "ACME", 1, 1, "EUR", "", 1, 2, 3)
     assert json.loads(render_event(subject))["status"] == WORDS[state].word
 
 

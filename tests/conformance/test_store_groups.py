@@ -249,9 +249,11 @@ async def test_receipt_parked_and_matched_in_one_group_is_gone(store: Store) -> 
 
 
 async def test_webhook_deliveries_are_owed(store: Store) -> None:
-    await write(store, new_webhook_deliveries=[NewWebhookDelivery(5, 1, "https://a.example/", 70)])
+    await write(
+        store, new_webhook_deliveries=[NewWebhookDelivery(5, 1, 0, "https://a.example/", 70)]
+    )
     [delivery] = await store.webhooks.due(70, 10)
-    assert delivery[1:] == (5, 1, "https://a.example/", 70, 0)
+    assert delivery[1:] == (5, 1, 0, "https://a.example/", 70, 0, "")
 
 
 async def test_empty_group_is_committed(store: Store) -> None:

@@ -56,7 +56,9 @@ async def test_what_belongs_to_a_message_goes_with_it(store: Store) -> None:
         message_changes=[change(1, S.QUEUED, S.DELIVERED), change(2, S.QUEUED, S.SENT)],
         part_changes=[PartChange(key, n, 1, "x", S.SENT) for key in keys for n in (0, 1)],
         events=[MessageEvent(key, 1, EventKind.RETRY, 1, "") for key in keys],
-        new_webhook_deliveries=[NewWebhookDelivery(key, 1, "https://a.example", 1) for key in keys],
+        new_webhook_deliveries=[
+            NewWebhookDelivery(key, 1, 0, "https://a.example", 1) for key in keys
+        ],
     )
     assert await store.retention.purge_finished(100, 10) == 0  # its webhook is still owed
     (owed, _) = await store.webhooks.due(100, 10)

@@ -9,7 +9,7 @@ async def owe(store: Store, *due_at_ms: int) -> None:
     await write(
         store,
         new_webhook_deliveries=[
-            NewWebhookDelivery(n, 1, f"https://a.example/{n}", due)
+            NewWebhookDelivery(n, 1, 0, f"https://a.example/{n}", due)
             for n, due in enumerate(due_at_ms)
         ],
     )

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from conf.settings import Settings
 from gateway.domain.account import Account, ChargeAt, Credential, Door
-from gateway.domain.commit_group import EventKind, StoredMessage
+from gateway.domain.commit_group import EventKind, NoticeKind, StoredMessage
 from gateway.domain.declared import (
     AccountSpec,
     ProviderSpec,
@@ -129,7 +129,10 @@ class World:
         await heart.directory.load()
         specs = tuple(accounts or [account_spec(charge_at=charge_at)])
         heart.directory.adopt(await heart.directory.declare(specs))
-        heart.fates.webhook_urls = heart.directory.webhook_urls
+        heart.fates.owed_notices = lambda message: [
+            (NoticeKind.SIGNED, url)
+            for url in heart.directory.webhook_urls.get(message.account.id, ())
+        ]
         heart.switchboard.set_rates(
             rates or [RateSpec(channel="sms", prefix="", price_micros=PRICE)]
         )

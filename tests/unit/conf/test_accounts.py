@@ -93,7 +93,7 @@ def test_every_key_reaches_the_heart(load_text) -> None:
         (
             '[[account.token]]\nsecret = "t"\ndoors = ["smpp"]',
             "token[0].doors[0]",
-            "must be one of exosend",
+            "must be one of exosend, exotel, mesms, easysendsms",
         ),
         (
             '[[account.smpp]]\nsystem_id = "a b"\npassword = "p"',

@@ -63,3 +63,26 @@ def test_a_limit_lowered_while_the_window_runs_holds_at_once() -> None:
         limits.take(account, 60)
     account.requests_per_min = 3
     assert limits.take(account, 60) == Allowance(3, 0, 60)
+
+
+def test_an_endpoint_may_have_a_limit_of_its_own() -> None:
+    clock = FakeClock()
+    limits = RequestLimits(clock)
+    mine, yours = ("balance", 1, "192.0.2.1"), ("balance", 1, "192.0.2.2")
+    assert limits.take_of(mine, 2, 60.0).retry_after_s == 0
+    assert limits.take_of(mine, 2, 60.0).remaining == 0
+    clock.advance(59)
+    assert limits.take_of(mine, 2, 60.0).retry_after_s == 1
+    assert limits.take_of(yours, 2, 60.0).remaining == 1
+    clock.advance(1)
+    assert limits.take_of(mine, 2, 60.0).remaining == 1
+
+
+def test_windows_that_are_over_are_forgotten() -> None:
+    clock = FakeClock()
+    limits = RequestLimits(clock)
+    for n in range(1000):
+        limits.take_of(n, 1, 1.0)
+    clock.advance(61)
+    limits.take_of("new", 1, 1.0)
+    assert len(limits._windows) == 1

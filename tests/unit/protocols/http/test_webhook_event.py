@@ -5,9 +5,10 @@ import pytest
 
 from gateway.domain.fate import WORDS
 from gateway.domain.lifecycle import MessageState
-from protocols.http.webhook_event import WebhookSubject, render_event, sign
+from protocols.http.notice import NoticeSubject
+from protocols.http.webhook_event import RETRY_WAITS_S, render_event, sign
 
-SUBJECT = WebhookSubject(
+SUBJECT = NoticeSubject(
     public_id="00000000-0000-8000-8000-000000000001",
     state=MessageState.DELIVERED,
     recipient="37120000001",
@@ -54,3 +55,8 @@ def test_the_signature_covers_time_and_body():
         sign("hunter2", 1_790_000_000, b"{ }"),
     }
     assert len(others | {"v1=" + expected}) == 4
+
+
+def test_the_waits_are_those_promised():
+    assert RETRY_WAITS_S[:6] == (10, 30, 120, 600, 1800, 3600)
+    assert 23 * 3600 < sum(RETRY_WAITS_S) <= 24 * 3600

@@ -1,0 +1,41 @@
+"""What is paid for other things than single messages: number queries, the price of a whole bulk."""
+
+from typing import final
+
+from gateway.domain.account import Account, Door
+from gateway.domain.commit_group import LedgerKind
+
+
+@final
+class Charge:
+    """One move of an account's money that stands for itself.
+
+    `balance_micros` and `held_micros` are signed, and reserved in memory by whoever makes it, as
+    admission does.  `message_count` and `note` go to the ledger line, which is written when the
+    balance moves.  `key` is unique among the keys of messages and batches.
+    """
+
+    __slots__ = (
+        "account", "balance_micros", "door", "held_micros", "key", "kind", "message_count", "note",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        key: int,
+        account: Account,
+        door: Door,
+        kind: LedgerKind,
+        balance_micros: int,
+        held_micros: int = 0,
+        *,
+        message_count: int = 0,
+        note: str = "",
+    ) -> None:
+        self.key = key
+        self.account = account
+        self.door = door
+        self.kind = kind
+        self.balance_micros = balance_micros
+        self.held_micros = held_micros
+        self.message_count = message_count
+        self.note = note
