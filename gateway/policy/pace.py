@@ -13,7 +13,10 @@ _DECREASE = 0.5
 _INCREASE_PER_S = 0.1  # of the rate at which the provider began to throttle
 _SETTLE_S = 0.2  # further throttle answers of one window do not slow us down again
 _PERSISTS_S = 2.0  # "slow down" again so soon after a pause: the next one is twice as long
-_SPORADIC = 0.02  # of the parts of the last second or two; only more complaints slow us down
+# Only more complaints than this part of what left in the last second or two slow us down; or, where
+# little leaves, more than a few, which are also more than a larger part.
+_SPORADIC = 0.02
+FEW, _SPORADIC_IF_FEW = 3, 0.1
 _FREE_AFTER = 2.0  # an unlimited provider is unlimited again at this multiple of that rate
 
 
@@ -21,9 +24,9 @@ class Pace:
     """Answers: may `parts` leave now, and if not, when."""
 
     __slots__ = (
-        "_before", "_bucket", "_complaints", "_contracted", "_counted", "_counted_since",
-        "_is_stuck", "_pause_s", "_paused_until", "_throttled_at", "_throttled_rate",
-        "_updated_at", "current",
+        "_bucket", "_complaints", "_complaints_before", "_contracted", "_counted",
+        "_counted_before", "_counted_since", "_is_stuck", "_pause_s", "_paused_until",
+        "_throttled_at", "_throttled_rate", "_updated_at", "current",
     )  # fmt: skip
 
     def __init__(self, contracted_per_s: float) -> None:
@@ -38,7 +41,7 @@ class Pace:
         self._updated_at = 0.0
         self._counted = self._complaints = 0  # since `_counted_since`
         self._counted_since = 0.0
-        self._before = 0.0  # complaints that the second before would have made up for
+        self._counted_before = self._complaints_before = 0  # in the second before
 
     @property
     def is_slowed(self) -> bool:
@@ -63,8 +66,9 @@ class Pace:
 
     def throttled(self, now: float) -> bool:
         """The provider answered "slow down".  False: too rarely for us to do so."""
+        self._roll(now)
         self._complaints += 1
-        if self._complaints <= _SPORADIC * self._counted + self._before:
+        if not self._is_stuck and self._is_sporadic():
             return False
         quiet_s = now - max(self._paused_until, self._throttled_at)
         if self._throttled_at and now - self._throttled_at < _SETTLE_S:
@@ -97,9 +101,22 @@ class Pace:
         if self.current >= limit:
             self.current = self._contracted
 
+    def _is_sporadic(self) -> bool:
+        """Whether so few complaints say nothing of our speed."""
+        left = self._counted + self._counted_before
+        complaints = self._complaints + self._complaints_before
+        return complaints <= max(_SPORADIC * left, min(FEW, _SPORADIC_IF_FEW * left))
+
     def _count(self, parts: int, now: float) -> None:
         if now - self._counted_since > 1.0:
-            is_recent = now - self._counted_since < 2.0
-            self._before = max(0.0, _SPORADIC * self._counted - self._complaints) * is_recent
-            self._counted, self._complaints, self._counted_since = 0, 0, now
+            self._roll(now)
         self._counted += parts
+
+    def _roll(self, now: float) -> None:
+        """Begins to count anew after a second; what is older than two is forgotten."""
+        age_s = now - self._counted_since
+        if age_s > 1.0:
+            is_recent = age_s < 2.0
+            self._counted_before = self._counted * is_recent
+            self._complaints_before = self._complaints * is_recent
+            self._counted, self._complaints, self._counted_since = 0, 0, now

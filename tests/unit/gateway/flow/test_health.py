@@ -121,6 +121,8 @@ async def test_throttling_halves_the_window_and_answers_open_it_again() -> None:
     await world.quiet()
     assert len(world.wire.outstanding) == 10
     world.wire.answer(SLOW_DOWN)
+    assert not world.lane().is_strained  # one in ten: it is about that number
+    world.wire.answer(SLOW_DOWN)
     world.wire.accept_all()
     await world.after(1.0)
     assert 5 <= len(world.wire.outstanding) <= 7  # half, and what the answers won back

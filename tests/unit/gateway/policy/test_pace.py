@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.policy.pace import BURST_S, FIRST_PAUSE_S, MOST_PAUSE_S, Pace
+from gateway.policy.pace import BURST_S, FEW, FIRST_PAUSE_S, MOST_PAUSE_S, Pace
 
 NOW = 1000.0
 
@@ -55,7 +55,7 @@ def test_a_message_larger_than_the_burst_leaves_and_is_paid_for_afterwards() -> 
 
 def test_slow_down_pauses_and_halves_the_rate() -> None:
     pace = Pace(100)
-    pace.throttled(NOW)
+    slow_down(pace, NOW)
     assert pace.is_slowed
     assert pace.current == 50
     assert pace.delay_s(1, NOW) == pytest.approx(FIRST_PAUSE_S)
@@ -70,7 +70,9 @@ def test_an_unlimited_provider_is_slowed_from_the_rate_it_was_given() -> None:
     assert pace.current == pytest.approx(100, rel=0.05)
 
 
-@pytest.mark.parametrize(("rate_per_s", "complaints"), [(10, 1), (49, 1), (100, 3), (1000, 21)])
+@pytest.mark.parametrize(
+    ("rate_per_s", "complaints"), [(5, 1), (10, 2), (49, 4), (200, 5), (1000, 21)]
+)
 def test_complaints_about_a_few_numbers_change_nothing(rate_per_s: int, complaints: int) -> None:
     pace = Pace(0)
     for n in range(rate_per_s):
@@ -88,11 +90,32 @@ def test_a_number_in_five_hundred_is_throttled_for_ever_and_the_rest_keeps_its_s
     assert not pace.is_slowed
 
 
+def test_a_number_now_and_then_is_borne_at_any_rate() -> None:
+    pace, now = Pace(0), NOW
+    for n in range(2_000):
+        assert pace.delay_s(1, now) == 0.0
+        if n % 20 == 19:
+            pace.throttled(now)
+        now += 0.1
+    assert not pace.is_slowed
+
+
 def test_what_left_long_ago_makes_up_for_nothing() -> None:
     pace = Pace(0)
     pace.delay_s(1000, NOW)
     pace.delay_s(1, NOW + 5.0)
     assert pace.throttled(NOW + 5.0)
+
+
+def test_while_nothing_is_taken_every_complaint_counts() -> None:
+    pace, later = Pace(1000), NOW + 10.0
+    pace.delay_s(100, NOW)
+    assert slow_down(pace, NOW) == FEW + 1
+    pace.delay_s(100, later)
+    assert pace.throttled(later)
+    pace.taken()
+    pace.delay_s(100, later + 10.0)
+    assert not pace.throttled(later + 10.0)
 
 
 def test_further_answers_of_one_window_slow_down_once() -> None:
@@ -113,7 +136,7 @@ def test_it_never_falls_below_one_part_a_second() -> None:
 
 def test_it_recovers_by_a_tenth_of_the_throttled_rate_each_second() -> None:
     pace = Pace(100)
-    pace.throttled(NOW)
+    slow_down(pace, NOW)
     pace.delay_s(1, NOW + 2.0)
     assert pace.current == pytest.approx(70)
     pace.delay_s(1, NOW + 5.1)
@@ -136,8 +159,11 @@ def test_an_unlimited_provider_is_unlimited_again() -> None:
 def persist(pace: Pace, now: float, times: int) -> list[float]:
     """The pauses of a provider that says "slow down" to the first part after each."""
     pauses = []
-    for _ in range(times):
-        pace.throttled(now)
+    for n in range(times):
+        if n:
+            pace.throttled(now)
+        else:
+            slow_down(pace, now)
         pauses.append(pace.delay_s(1, now))
         now += pauses[-1] + 0.25  # the answer takes its time
     return pauses
@@ -168,8 +194,8 @@ def test_the_pause_grows_only_while_nothing_is_taken() -> None:
     stuck, moving = Pace(100), Pace(100)
     for n in range(4):
         now = NOW + n * 1.0
-        stuck.throttled(now)
-        moving.throttled(now)
+        slow_down(stuck, now)
+        slow_down(moving, now)
         if n < 3:
             moving.taken()
     now = NOW + 3.0
