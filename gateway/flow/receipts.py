@@ -357,6 +357,10 @@ class Receipts:
             self._fates.event(message, EventKind.LATE_RECEIPT, detail)
         self._fates.finish(message, combined, error, stored, token)
         lane.forget(message)
+        if combined == MessageState.DELIVERED:
+            # Nothing more is said of it.  A part that its message names back would stay in memory
+            # until the next collection of cycles.
+            message.parts = None
 
 
 def _nobody(_token: object, _stored: bool) -> None:

@@ -42,3 +42,21 @@ async def test_a_crash_in_the_middle_sends_no_part_twice_that_was_answered_on_di
         world.wire.receipt(id)
     await world.committed()
     assert world.state(message) == MessageState.DELIVERED
+
+
+async def test_what_was_delivered_is_freed_at_once() -> None:
+    """Also without the collector of cycles, which runs rarely."""
+    world = await World.build()
+    message = await world.accepted(TEXT)
+    parts = list(message.split_parts())
+    for id in world.wire.accept_all():
+        world.wire.receipt(id)
+    await world.committed()
+    assert world.state(message) == MessageState.DELIVERED
+    assert [part.message for part in parts] == [message] * 3
+    assert message.parts is None  # so neither keeps the other
+    for part in parts:  # a repeat changes nothing
+        world.wire.receipt(part.provider_message_id or "")
+    await world.committed()
+    assert world.state(message) == MessageState.DELIVERED
+    assert world.notifier.told == [(message.key, MessageState.DELIVERED)]
