@@ -16,6 +16,7 @@ from gateway.domain.errors import GatewayError
 log = logging.getLogger("postern.control")
 
 MOST_LINES = 10_000
+MOST_NUMBERS = 5_000  # recipients blocked at a time
 
 
 class Arguments:
@@ -34,6 +35,15 @@ class Arguments:
     def optional_text(self, name: str) -> str | None:
         """A text, or None when it is not given."""
         return None if self._values.get(name) is None else self.text(name)
+
+    def texts(self, name: str, most: int) -> list[str]:
+        """A list of at most `most` texts."""
+        value = self._values.get(name)
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise OperationRefusedError(f"argument {name!r} must be a list of texts")
+        if len(value) > most:
+            raise OperationRefusedError(f"argument {name!r} has more than {most} texts")
+        return value
 
     def integer(self, name: str, default: int, least: int, most: int) -> int:
         """An integer within bounds."""
@@ -97,6 +107,47 @@ async def _set_sender(operations: Operations, arguments: Arguments) -> Facts:
     )
 
 
+async def _block(operations: Operations, arguments: Arguments) -> Facts:
+    return await operations.block(
+        arguments.optional_text("account"),
+        arguments.texts("numbers", MOST_NUMBERS),
+        arguments.text("region", ""),
+    )
+
+
+async def _unblock(operations: Operations, arguments: Arguments) -> Facts:
+    return await operations.unblock(
+        arguments.optional_text("account"),
+        arguments.texts("numbers", MOST_NUMBERS),
+        arguments.text("region", ""),
+    )
+
+
+async def _blocked(operations: Operations, arguments: Arguments) -> Facts:
+    return await operations.blocked(
+        arguments.optional_text("account"),
+        arguments.text("after", ""),
+        arguments.integer("limit", 1000, 1, MOST_LINES),
+    )
+
+
+async def _webhooks(operations: Operations, arguments: Arguments) -> Facts:
+    return await operations.webhooks(
+        arguments.optional_text("account"),
+        arguments.text("state", "all"),
+        arguments.integer("limit", 50, 1, MOST_LINES),
+    )
+
+
+async def _replay(operations: Operations, arguments: Arguments) -> Facts:
+    return await operations.replay(
+        arguments.optional_text("account"),
+        arguments.text("since", ""),
+        arguments.optional_integer("delivery"),
+        arguments.text("states", "abandoned"),
+    )
+
+
 async def _message(operations: Operations, arguments: Arguments) -> Facts:
     return await operations.message(arguments.text("id"))
 
@@ -136,6 +187,11 @@ CALLS: dict[str, Call] = {
     "token.revoke": _revoke_token,
     "sender.list": _senders,
     "sender.set": _set_sender,
+    "block.add": _block,
+    "block.remove": _unblock,
+    "block.list": _blocked,
+    "webhook.list": _webhooks,
+    "webhook.replay": _replay,
     "message.show": _message,
     "message.cancel": _cancel,
     "provider.list": _providers,

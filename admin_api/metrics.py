@@ -171,11 +171,14 @@ def _provider_gauges(gauges: Gauges) -> Iterator[Metric]:
             "postern_provider_window_limit",
             "Parts outstanding it gets now; 0 = its own window.",
         ),
+        ("balance", "postern_provider_balance", "What a prepaid provider says is left."),
     )
     for field, name, text in families:
         family = GaugeMetricFamily(name, text, labels=("provider",))
         for provider in gauges.providers:
-            family.add_metric((provider.name,), float(getattr(provider, field)))
+            value = getattr(provider, field)
+            if value is not None:
+                family.add_metric((provider.name,), float(value))
         yield family
 
 

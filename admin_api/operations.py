@@ -3,7 +3,7 @@
 Facts are JSON-ready mappings, so that the control socket and later the admin API show the same.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +19,7 @@ class ProviderGauges:
     """One provider now.  `links_up` counts binds, or 1 for an HTTP provider that answers.
 
     `rate_limit` is parts per second and `window_limit` parts outstanding, 0 = no limit of ours.
+    `balance` is what a prepaid provider says is left, in its own units; None when it says nothing.
     """
 
     name: str
@@ -31,6 +32,7 @@ class ProviderGauges:
     is_circuit_open: bool
     rate_limit: float
     window_limit: float
+    balance: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +94,24 @@ class Operations(Protocol):
         """Sender ids of one account or of all."""
 
     async def set_sender(self, account: str, name: str, state: str, reason: str) -> Facts:
-        """Makes a sender `approved` or `rejected`."""
+        """`approved` or `rejected` by us, `verified` or `refused` by the provider."""
+
+    async def block(self, account: str | None, numbers: Sequence[str], region: str) -> Facts:
+        """Blocks recipients for one account or for all."""
+
+    async def unblock(self, account: str | None, numbers: Sequence[str], region: str) -> Facts:
+        """Takes recipients out of the list of one account, or of the one for all."""
+
+    async def blocked(self, account: str | None, after: str, limit: int) -> Facts:
+        """Entries of one account, or every entry; `after` is the `next_after` of a page."""
+
+    async def webhooks(self, account: str | None, state: str, limit: int) -> Facts:
+        """Deliveries that are `owed` or were `abandoned`, with what went wrong."""
+
+    async def replay(
+        self, account: str | None, since: str, delivery: int | None, states: str
+    ) -> Facts:
+        """Makes `abandoned` deliveries, or `all` that ended, or one, due again."""
 
     async def message(self, message_id: str) -> Facts:
         """One message and its timeline; the id as hex, decimal or UUID."""

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import fairness, overflow, report, shapes
+from benchmarks import bulk, fairness, overflow, report, shapes
+from benchmarks.bulk import BulkCost
 from benchmarks.fairness import Fairness
 from benchmarks.overflow import Overflow
 from benchmarks.postgres import is_server_installed, own_server
@@ -20,7 +21,7 @@ from benchmarks.run import Bench, is_sound, say_progress
 from benchmarks.shapes import Case, Subject
 
 RESULTS = Path(__file__).with_name("results")
-FAIR, BACKLOG = "fair", "backlog"
+FAIR, BACKLOG, BULK = "fair", "backlog", "bulk"
 _STORES = {
     "sqlite": (Subject.SQLITE,),
     "postgresql": (Subject.POSTGRESQL,),
@@ -35,12 +36,13 @@ class Results:
     rows: list[report.Row] = field(default_factory=list)
     fair: Fairness | None = None
     backlog: Overflow | None = None
+    bulk: BulkCost | None = None
     failures: list[str] = field(default_factory=list)
 
     @property
     def is_sound(self) -> bool:
         """Whether all was measured and nothing was lost or doubled."""
-        scenarios = (each for each in (self.fair, self.backlog) if each is not None)
+        scenarios = (each for each in (self.fair, self.backlog, self.bulk) if each is not None)
         return (
             not self.failures
             and is_sound(self.rows)
@@ -52,6 +54,7 @@ class Results:
         return report.as_json(self.rows, measured_at) | {
             FAIR: None if self.fair is None else asdict(self.fair),
             BACKLOG: None if self.backlog is None else asdict(self.backlog),
+            BULK: None if self.bulk is None else asdict(self.bulk),
             "failures": self.failures,
         }
 
@@ -62,6 +65,8 @@ class Results:
             blocks.append(fairness.render(self.fair))
         if self.backlog is not None:
             blocks.append(overflow.render(self.backlog))
+        if self.bulk is not None:
+            blocks.append(bulk.render(self.bulk))
         return "\n\n".join(blocks + self.failures)
 
 
@@ -74,7 +79,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="SHAPE",
-        help=f"one of {names}, {FAIR}, {BACKLOG}; repeatable; default: all but {BACKLOG}",
+        help=f"one of {names}, {FAIR}, {BACKLOG}, {BULK}; repeatable;"
+        f" default: all but {BACKLOG} and {BULK}",
     )
     parser.add_argument("--store", choices=_STORES, default="both", help="default: both")
     parser.add_argument(
@@ -103,7 +109,7 @@ def _positive(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Measures and prints; 0 when nothing was lost, 1 when something was, 2 for a wrong option."""
-    scenarios = [name for name in (FAIR, BACKLOG) if name in args.only]
+    scenarios = [name for name in (FAIR, BACKLOG, BULK) if name in args.only]
     names = [name for name in args.only if name not in scenarios]
     if not args.only:
         scenarios = [FAIR]
@@ -114,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
             else []
         )
     except ValueError as error:
-        say_progress(f"postern bench: {error}, {FAIR}, {BACKLOG}")
+        say_progress(f"postern bench: {error}, {FAIR}, {BACKLOG}, {BULK}")
         return 2
     cases = list(shapes.cases(wanted, _STORES[args.store]))
     with contextlib.ExitStack() as stack:
@@ -166,6 +172,8 @@ async def _measured(
         results.fair = await scenario(FAIR, fairness.measure, fairness.COUNT)
     if BACKLOG in scenarios:
         results.backlog = await scenario(BACKLOG, overflow.measure, overflow.COUNT)
+    if BULK in scenarios:
+        results.bulk = await scenario(BULK, bulk.measure, bulk.COUNT)
     return results
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from conf.contacts import ContactGroupSettings, TemplateSettings
 from conf.fields import (
     Amount,
     Currency,
@@ -75,6 +76,7 @@ class ExotelSettings(Section):
     account_sid: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     api_key: Annotated[str, Field(pattern=r"^[!-9;-~]{1,128}$")]
     api_token: SecretText
+    error_codes: bool = False
     allow: Listed[Network] = ()
 
     def spec(self) -> KeyPairSpec:
@@ -83,8 +85,21 @@ class ExotelSettings(Section):
             account_sid=self.account_sid,
             api_key=self.api_key,
             api_token=self.api_token.reveal(),
+            error_codes=self.error_codes,
             ip_allow=self.allow,
         )
+
+
+class EasySendSettings(Section):
+    """`[[account.easysendsms]]`: where delivery reports of messages sent over its API go."""
+
+    report_url: WebUrl
+
+
+def _at_most_one(tables: tuple[EasySendSettings, ...]) -> tuple[EasySendSettings, ...]:
+    if len(tables) > 1:
+        raise ValueError("must be one table: the vendor has one URL for each account")
+    return tables
 
 
 class SmppCredentialSettings(Section):
@@ -142,8 +157,11 @@ class AccountSettings(Section):
     ] = ()
     token: Listed[TokenSettings] = ()
     exotel: Listed[ExotelSettings] = ()
+    easysendsms: Annotated[Listed[EasySendSettings], AfterValidator(_at_most_one)] = ()
     smpp: Listed[SmppCredentialSettings] = ()
     webhook: Listed[WebhookSettings] = ()
+    template: Listed[TemplateSettings] = ()
+    contact_group: Listed[ContactGroupSettings] = ()
 
     def spec(self) -> AccountSpec:
         """What the heart asks for."""
@@ -163,4 +181,7 @@ class AccountSettings(Section):
             key_pairs=tuple(pair.spec() for pair in self.exotel),
             smpp=tuple(credential.spec() for credential in self.smpp),
             webhooks=tuple(webhook.spec() for webhook in self.webhook),
+            report_url=next((table.report_url for table in self.easysendsms), ""),
+            templates=tuple(template.spec() for template in self.template),
+            contact_groups=tuple(group.spec() for group in self.contact_group),
         )

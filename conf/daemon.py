@@ -21,6 +21,7 @@ from conf.fields import (
     SystemId,
     WebUrl,
 )
+from conf.hlr import HlrSettings
 from conf.secrets import Secret, read_secret, read_secret_file
 from conf.section import Listed, Section, source_of
 
@@ -205,4 +206,5 @@ class DaemonSettings(Section):
     log: LogSettings
     drain: DrainSettings
     callbacks: CallbackSettings
+    hlr: HlrSettings
     secrets: SecretsSettings

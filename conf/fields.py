@@ -145,7 +145,8 @@ def _path(value: object, info: ValidationInfo) -> Path:
     raise ValueError("must be a path")
 
 
-def _readable_file(value: object, info: ValidationInfo) -> Path:
+def readable_file(value: object, info: ValidationInfo) -> Path:
+    """The path of a file that can be read."""
     path = _path(value, info)
     try:
         path.open("rb").close()
@@ -172,5 +173,5 @@ def _web_url(text: str) -> str:
 ListenAddress = Annotated[Address, PlainValidator(_address)]
 Network = Annotated[str, AfterValidator(_network)]
 FilePath = Annotated[Path, PlainValidator(_path)]
-ReadableFile = Annotated[Path, PlainValidator(_readable_file)]
+ReadableFile = Annotated[Path, PlainValidator(readable_file)]
 WebUrl = Annotated[str, AfterValidator(_web_url)]

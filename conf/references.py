@@ -46,6 +46,8 @@ def errors(tables: Tables, declared: Declarations) -> Iterator[Finding]:
         yield from _repeated(_texts(account, "senders", at=key))
         yield from _repeated(_texts(account, "token", "name", at=key))
         yield from _repeated(_texts(account, "webhook", "url", at=key))
+        yield from _repeated(_ids(account, "template", at=key))
+        yield from _repeated(_ids(account, "contact_group", at=key))
     yield from _repeated(_token_secrets(declared.accounts), lambda _: "the same secret")
     yield from _route_errors(tables)
     yield from _repeated(
@@ -56,7 +58,7 @@ def errors(tables: Tables, declared: Declarations) -> Iterator[Finding]:
 
 def warnings(declared: Declarations) -> Iterator[Finding]:
     """What works, but hardly as meant."""
-    priced = {rate.currency for _, rate in declared.rates}
+    priced = {rate.currency for _, rate in declared.rates if rate.channel == "sms"}
     for key, account in declared.accounts:
         if account.currency not in priced:
             yield (
@@ -118,6 +120,14 @@ def _texts(value: object, *steps: str, at: str = "") -> Iterator[tuple[str, str]
         yield from _texts(value.get(step), *rest, at=f"{at}.{step}" if at else step)
     elif isinstance(value, str) and value and not steps:
         yield at, value
+
+
+def _ids(table: Tables, array: str, *, at: str) -> Iterator[tuple[str, int]]:
+    """The numbers of the tables in `array`, which is a part of `table`."""
+    for key, item in _objects(table, array):
+        id = item.get("id")
+        if isinstance(id, int):
+            yield f"{at}.{key}.id", id
 
 
 def _repeated(

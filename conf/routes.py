@@ -10,7 +10,13 @@ from gateway.domain.declared import RateSpec, RouteSpec
 
 T = TypeVar("T")
 
-Channel = Literal["sms"]
+
+def _routed(channel: str) -> str:
+    if channel in ("hlr", "nv"):
+        raise ValueError(f"{channel} is no message and has no route; only a [[rate]] can have it")
+    if channel != "sms":
+        raise ValueError("must be 'sms'")
+    return channel
 
 
 def _weighted(value: object) -> object:
@@ -39,7 +45,7 @@ class RouteSettings(Section):
     """`[[route]]`: conditions, and either `providers` (one tier, equal weights) or `tiers`."""
 
     name: Title | None = None
-    channel: Channel = "sms"
+    channel: Annotated[str, AfterValidator(_routed)] = "sms"
     prefix: Prefix = ""
     account: Title | None = None
     sender: Annotated[str, Field(min_length=1, max_length=20)] | None = None
@@ -71,9 +77,12 @@ class RouteSettings(Section):
 
 
 class RateSettings(Section):
-    """`[[rate]]`: the price of one part, in micro-units, from `valid_from` (UTC ms) on."""
+    """`[[rate]]`: the price of one part, or of one query of a number, from `valid_from` on.
 
-    channel: Channel = "sms"
+    `price` is in micro-units, `valid_from` in UTC milliseconds.
+    """
+
+    channel: Literal["sms", "hlr", "nv"] = "sms"
     prefix: Prefix = ""
     price: Price
     currency: Currency = "EUR"

@@ -26,6 +26,13 @@ from conf.daemon import (
     SmppSettings,
     StoreSettings,
 )
+from conf.dialect_providers import (
+    EasySendSmsProviderSettings,
+    ExoSendProviderSettings,
+    ExotelProviderSettings,
+    MeSmsProviderSettings,
+)
+from conf.hlr import HlrSettings
 from conf.http_provider import HttpProviderSettings
 from conf.problems import Problem, SettingsError, key_path, problems_of
 from conf.providers import ProviderSettings, SmppProviderSettings
@@ -38,6 +45,10 @@ from gateway.domain.declared import Declared
 PROVIDERS: dict[str, type[ProviderSettings]] = {
     "smpp": SmppProviderSettings,
     "http": HttpProviderSettings,
+    "exosend": ExoSendProviderSettings,
+    "exotel": ExotelProviderSettings,
+    "mesms": MeSmsProviderSettings,
+    "easysendsms": EasySendSmsProviderSettings,
 }
 ARRAYS = ("account", "provider", "route", "rate")
 
@@ -51,8 +62,8 @@ S = TypeVar("S", bound=Section)
 class Settings:
     """Everything the file says; what it leaves out has its default.
 
-    `providers` are SmppProviderSettings and HttpProviderSettings.  `warnings` are for the
-    operator's eyes; the daemon runs with them.
+    `providers` are of the classes in PROVIDERS.  `warnings` are for the operator's eyes; the daemon
+    runs with them.
     """
 
     file: Path
@@ -65,6 +76,7 @@ class Settings:
     log: LogSettings
     drain: DrainSettings
     callbacks: CallbackSettings
+    hlr: HlrSettings
     secrets: SecretsSettings
     accounts: tuple[AccountSettings, ...]
     providers: tuple[ProviderSettings, ...]

@@ -4,26 +4,35 @@ Owned by the side that calls; adapters fit them without inheriting.  Everything 
 event loop and, unless it is `async`, returns at once.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from enum import StrEnum
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from enum import Enum, StrEnum, auto
 from typing import Protocol
 
 from gateway.domain.account import Account, Credential, Door
 from gateway.domain.bulk import BulkOrder, BulkQuote, BulkRecipient, BulkView, RecipientState
+from gateway.domain.bulk_rows import (
+    NewBulk,
+    NewBulkRecipient,
+    StoredBulk,
+    StoredRecipient,
+    UnfedRecipient,
+)
 from gateway.domain.commit_group import CommitGroup, MessageEvent, ParkedReceipt, StoredMessage
 from gateway.domain.errors import Refusal
 from gateway.domain.identity import (
     CredentialKind,
     Origin,
     SenderState,
+    SenderVerification,
     StoredAccount,
     StoredCredential,
     StoredSender,
 )
 from gateway.domain.lifecycle import MessageState
+from gateway.domain.lookup import HlrRecord, LookupFailure, NumberRecord
 from gateway.domain.message import Batch, IdempotencyKey, Message, StoredAnswer, Submission
 from gateway.domain.outcome import Outcome
-from gateway.domain.receipt import Receipt
+from gateway.domain.receipt import AwaitedReceipt, Receipt
 
 
 class Timer(Protocol):
@@ -69,9 +78,10 @@ class BulkIntake(Protocol):
     """One bulk on its way in.  Every intake needs one `commit` or one `abandon`."""
 
     async def add(self, numbers: Sequence[str]) -> None:
-        """Takes some recipients as the customer wrote them; returns once they are on disk.
+        """Takes some recipients as the customer wrote them.
 
-        Lets the loop turn between some hundred of them.  Raises StoreUnavailable.
+        Returns once all but the last 2,000 are on disk; lets the loop turn between some hundred of
+        them.  Raises StoreUnavailable.
         """
 
     def quote(self, text: str) -> BulkQuote | Refusal:
@@ -146,6 +156,53 @@ class Charges(Protocol):
         nothing.
         """
 
+    async def give_back(self, account: Account, door: Door, amount_micros: int, note: str) -> None:
+        """Returns what was charged for nothing; ends when that is on disk."""
+
+
+class Lookups(Protocol):
+    """Queries about numbers.  `numbers` are distinct E.164 digits; one record each, in order."""
+
+    async def hlr(
+        self, account: Account, door: Door, numbers: Sequence[str]
+    ) -> "Sequence[HlrRecord] | Refusal | LookupFailure":
+        """Asks the networks.  Paid for each number that got an answer."""
+
+    async def nv(
+        self, account: Account, door: Door, numbers: Sequence[str]
+    ) -> "Sequence[NumberRecord | None] | Refusal":
+        """Asks the numbering plans; None = invalid.  Paid for each valid number."""
+
+
+class SenderVerdict(Enum):
+    """Why a change of a sender id was not made."""
+
+    NOT_FOUND = auto()
+    NOT_VERIFIED = auto()
+    DECLARED = auto()  # in the configuration file, which is where it is changed
+    IS_DEFAULT = auto()
+    HAS_MESSAGES = auto()
+
+
+class SenderIds(Protocol):
+    """Sender ids of an account, as its customer sees and changes them.
+
+    `is_default` says which one is used when a request names none, wherever that was decided.
+    Another account's look as if they did not exist.  Raises `StoreUnavailable`.
+    """
+
+    async def list(self, account: Account) -> Sequence[StoredSender]:
+        """All of them, in the order they were made; "any sender" is none."""
+
+    async def request(self, account: Account, name: str) -> StoredSender | None:
+        """Asks for a new one, which waits for both stages; None: the name is taken."""
+
+    async def make_default(self, account: Account, sender_id: int) -> StoredSender | SenderVerdict:
+        """The one that is used when a request names none."""
+
+    async def delete(self, account: Account, sender_id: int) -> SenderVerdict | None:
+        """Removes one that was never used; None: done."""
+
 
 class Directory(Protocol):
     """One notion of identity for every door."""
@@ -161,6 +218,12 @@ class Directory(Protocol):
 
     def smpp(self, system_id: str) -> Credential | None:
         """The enabled credential of a system_id, or None."""
+
+    def template(self, account: Account, id: int) -> str | None:
+        """The account's stored text of that number, or None."""
+
+    def contact_group(self, account: Account, id: int) -> Iterable[Sequence[str]] | None:
+        """The numbers of the account's contact group, about a thousand at a time, or None."""
 
     async def check_password(self, credential: Credential, password: str) -> bool:
         """Whether `password` opens `credential`.  Slow hashes run in a thread and are cached."""
@@ -194,6 +257,10 @@ class MessageView(Protocol):
     @property
     def sender(self) -> str:
         """As accepted."""
+
+    @property
+    def text(self) -> str | None:
+        """As accepted; None: it is octets."""
 
     @property
     def charge_micros(self) -> int:
@@ -240,7 +307,7 @@ class MessageStore(Protocol):
         """The least key of any message above `after`, 0 when there is none."""
 
     async def last_key(self) -> int:
-        """The greatest key of any message or batch, 0 in an empty store."""
+        """The greatest key of any message, batch or bulk, 0 in an empty store."""
 
     async def queues(self) -> list[tuple[int, int]]:
         """(account_id, priority) pairs that have QUEUED rows."""
@@ -269,6 +336,14 @@ class MessageStore(Protocol):
         Case and leading zeros do not count.
         """
 
+    async def awaited(
+        self, provider_id: int, after: tuple[str, int], limit: int
+    ) -> list[AwaitedReceipt]:
+        """SENT rows of one provider that have its id, in order of the ids, past `after`.
+
+        ("", 0) is before all of them.
+        """
+
     async def owed_notifications(
         self, credential_id: int, after_key: int, limit: int
     ) -> list[StoredMessage]:
@@ -289,8 +364,51 @@ class MessageStore(Protocol):
         """The stored answer of an idempotency key no older than `since_ms`, or None."""
 
 
+class BulkStore(Protocol):
+    """Rows of bulks and their recipients.  Raises `StoreUnavailable`."""
+
+    async def take_in(self, rows: Sequence[NewBulkRecipient], intake: NewBulk | None) -> None:
+        """Writes recipients of an intake; with the first ones, its own row."""
+
+    async def intakes(self, before_key: int) -> Sequence[int]:
+        """Keys below `before_key` of intakes that were never committed, or wait to be deleted."""
+
+    async def remove_intake(self, key: int, limit: int) -> bool:
+        """Removes up to `limit` recipients of an intake; whether nothing of it is left."""
+
+    async def unfed(self) -> Sequence[StoredBulk]:
+        """Running bulks whose messages have not all been made, oldest first."""
+
+    async def due(self, now_ms: int, limit: int) -> Sequence[StoredBulk]:
+        """Scheduled bulks whose time has come."""
+
+    async def next_due_ms(self) -> int | None:
+        """When the next scheduled bulk is due, or None."""
+
+    async def pending_recipients(
+        self, key: int, after_n: int, limit: int
+    ) -> Sequence[UnfedRecipient]:
+        """The next recipients to make messages of, in order."""
+
+    async def bulk(self, key: int) -> StoredBulk | None:
+        """One bulk, or None; an intake is none."""
+
+    async def list(
+        self, account_id: int, chosen: BulkChoice, offset: int, limit: int
+    ) -> tuple[Sequence[StoredBulk], int]:
+        """Those of an account past `offset`, newest first, and how many there are in all."""
+
+    async def recipients(
+        self, key: int, after_n: int, states: Collection[RecipientState], limit: int
+    ) -> Sequence[StoredRecipient]:
+        """Up to `limit` of those numbered past `after_n` in one of `states` (none = all), in order.
+
+        Looks at the next 10,000 numbers only.
+        """
+
+
 class AccountStore(Protocol):
-    """Rows of accounts, credentials and senders.  Raises `StoreUnavailable`."""
+    """Rows of accounts and credentials.  Raises `StoreUnavailable`."""
 
     async def load(self) -> list[StoredAccount]:
         """All accounts."""
@@ -312,19 +430,49 @@ class AccountStore(Protocol):
     async def disable_undeclared_credentials(self, ids: Collection[int]) -> list[int]:
         """Disables the file's credentials that are not in `ids`; returns their ids."""
 
-    async def load_senders(self) -> list[StoredSender]:
-        """All senders, whatever their state."""
+
+class SenderStore(Protocol):
+    """Rows of sender ids.  Raises `StoreUnavailable`."""
+
+    async def load_senders(self, account_id: int | None = None) -> list[StoredSender]:
+        """The senders of one account or of all, whatever their state."""
 
     async def set_sender(
         self,
         account_id: int,
         name: str,
         state: SenderState,
+        verification: SenderVerification,
         reason: str,
         origin: Origin,
         at_ms: int,
     ) -> None:
-        """Makes or changes one sender."""
+        """Makes or changes one sender; one that may not send is no default any more."""
+
+    async def request_sender(self, account_id: int, name: str, at_ms: int) -> StoredSender | None:
+        """A new sender that awaits both stages; None when the account has one of that name."""
+
+    async def make_default(self, account_id: int, sender_id: int) -> bool:
+        """Makes it the account's only default; False when it may not send."""
+
+    async def delete_sender(self, sender_id: int) -> bool:
+        """Removes one that was never used; False when it was, or is gone."""
+
+    async def count_messages(self, limit: int) -> int:
+        """Counts up to `limit` messages that are not counted yet; how many it looked at."""
+
+
+class BlockedStore(Protocol):
+    """Rows of blocked recipients.  Raises `StoreUnavailable`."""
+
+    async def page(self, after: tuple[int, int], limit: int) -> list[tuple[int, int]]:
+        """Entries past `after`: (account id or 0, number), in that order."""
+
+    async def block(self, account_id: int, numbers: Collection[int]) -> None:
+        """Adds these; those that are there stay."""
+
+    async def unblock(self, account_id: int, numbers: Collection[int]) -> None:
+        """Removes these."""
 
 
 class Retention(Protocol):
@@ -332,6 +480,12 @@ class Retention(Protocol):
 
     async def purge_finished(self, before_key: int, limit: int) -> int:
         """Removes up to `limit` final messages with keys below `before_key`; returns how many."""
+
+    async def purge_bulks(self, before_key: int, limit: int) -> int:
+        """Removes up to `limit` recipients of finished bulks begun before; returns how many.
+
+        A bulk goes with its last recipient.
+        """
 
     async def purge_answers(self, before_ms: int, limit: int) -> int:
         """Forgets up to `limit` stored answers given before `before_ms`; returns how many."""
@@ -404,6 +558,13 @@ class Provider(Protocol):
 
     def describe(self) -> Mapping[str, object]:
         """Live state for `postern provider list`: links, outstanding, last error."""
+
+
+class HlrProvider(Protocol):
+    """A connector to somebody who can ask the networks."""
+
+    async def look_up(self, number: str) -> HlrRecord | LookupFailure:
+        """One number, E.164 digits.  Takes as long as its own time-out; never raises."""
 
 
 class ProviderSink(Protocol):

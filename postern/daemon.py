@@ -33,6 +33,7 @@ from gateway.runtime.clock import LoopClock
 from gateway.runtime.handover_log import HandoverLog
 from gateway.runtime.supervisor import Supervisor
 from gateway.store.store import Store
+from postern.api_document import document_routes
 from postern.heart import Heart, build_heart
 from postern.notices import HttpNotices
 from postern.operations import LiveOperations
@@ -58,6 +59,7 @@ GC_THRESHOLD = 50_000
 # Tables of the file that are read once, at the start.
 _FIXED = (
     "trusted_proxies", "listen", "store", "smpp", "http", "queue", "log", "callbacks", "secrets",
+    "hlr",
 )  # fmt: skip
 _STOPPED_AT_ONCE = 1  # exit code
 
@@ -221,7 +223,8 @@ class Daemon:
             self._reload_waits = False
             try:
                 self._require_running()
-                settings = settings_of(self._settings.file)
+                # Lists of numbers that the file names may take a while to read.
+                settings = await asyncio.to_thread(settings_of, self._settings.file)
                 providers = await self.south.declare(settings, self._callback_base())
                 accounts = await self.heart.directory.declare(settings.declared().accounts)
                 self._require_running()
@@ -326,7 +329,7 @@ class Daemon:
     def _rest_listener(self, settings: Settings, address: Address) -> HttpListener:
         app = build_app(
             rest_doors(self.heart, settings),
-            callback_routes(self.south.callback_targets),
+            [*callback_routes(self.south.callback_targets), *document_routes()],
             client_max_size=settings.http.max_body_octets,
             is_stopping=self._stop_asked.is_set,
         )
@@ -380,6 +383,8 @@ class Daemon:
         spawn(heart.maintenance.close_receipt_windows(), name="receipt-windows")
         spawn(heart.maintenance.purge(), name="purge")
         spawn(heart.notifications.sweep(), name="notifications-sweep")
+        spawn(heart.bulk_feeder.run(), name="bulk-feeder")
+        spawn(heart.bulk_removal.run(), name="bulk-removal")
 
     # -- stop ------------------------------------------------------------------------------------
 

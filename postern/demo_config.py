@@ -1,7 +1,7 @@
 """The configuration file of the demo, written anew at each start.
 
-It is an ordinary file: every command takes it with `-c`, and it is a working example of an account
-with both doors, a provider of each wire and a route with failover.
+It is an ordinary file: every command takes it with `-c`, and it is a working example of accounts
+with every door, a provider of each wire and a route with failover.
 """
 
 import json
@@ -14,6 +14,8 @@ from postern.simulator.settings import SimulatorPorts
 HOST = "127.0.0.1"
 FILE = "postern.toml"
 ACCOUNT = "Demo"
+BULK_ACCOUNT = "Bulk"
+ACCOUNT_SID = "demo"  # in the paths of the Exotel API
 SENDER = "POSTERN"
 SYSTEM_ID = "demo"
 SMSC_SYSTEM_ID = "postern"
@@ -62,6 +64,11 @@ deadline_s = {drain_s}
 [callbacks]
 allow_private = true                    # webhooks may point at this machine; not for production
 
+[hlr]
+url = "http://{host}:{carriers.http}/hlr?number={{to}}"
+headers = {{ Authorization = "Bearer {{secret.KEY}}" }}
+secrets = {{ KEY = {carrier_key} }}
+
 [[account]]
 name = "{account}"
 currency = "EUR"
@@ -71,10 +78,33 @@ senders = ["{sender}"]
   [[account.token]]
   name = "demo"
   secret = {token}
+  doors = ["exosend"]
+
+  [[account.token]]
+  name = "demo-easysendsms"
+  secret = {easysendsms_key}
+  doors = ["easysendsms"]
+
+  [[account.exotel]]
+  account_sid = "{account_sid}"
+  api_key = {exotel_key}
+  api_token = {exotel_token}
 
   [[account.smpp]]
   system_id = "{system_id}"
   password = {smpp_password}
+
+[[account]]
+name = "{bulk_account}"
+currency = "CREDIT"                     # one for each part
+credit = "3000000"
+region = "TH"                           # how numbers without a country code are read
+senders = ["{sender}"]
+
+  [[account.token]]
+  name = "demo-mesms"
+  secret = {mesms_key}
+  doors = ["mesms"]
 
 [[provider]]
 name = "{smpp_carrier}"
@@ -128,6 +158,17 @@ tiers = [["{http_carrier}"], ["{smpp_carrier}"]]
 prefix = ""
 price = "0.035"
 currency = "EUR"
+
+[[rate]]
+prefix = ""
+price = "1"
+currency = "CREDIT"
+
+[[rate]]
+channel = "hlr"
+prefix = ""
+price = "0.005"
+currency = "EUR"
 """
 
 
@@ -140,6 +181,8 @@ def render(ports: DemoPorts, carriers: SimulatorPorts, secrets: DemoSecrets, con
         control=_quoted(control),
         drain_s=DRAIN_S,
         account=ACCOUNT,
+        bulk_account=BULK_ACCOUNT,
+        account_sid=ACCOUNT_SID,
         sender=SENDER,
         system_id=SYSTEM_ID,
         smsc_system_id=SMSC_SYSTEM_ID,
@@ -148,6 +191,10 @@ def render(ports: DemoPorts, carriers: SimulatorPorts, secrets: DemoSecrets, con
         http_first_prefix=HTTP_FIRST_PREFIX,
         token=_quoted(secrets.token),
         smpp_password=_quoted(secrets.smpp_password),
+        mesms_key=_quoted(secrets.mesms_key),
+        exotel_key=_quoted(secrets.exotel_key),
+        exotel_token=_quoted(secrets.exotel_token),
+        easysendsms_key=_quoted(secrets.easysendsms_key),
         smsc_password=_quoted(secrets.smsc_password),
         carrier_key=_quoted(secrets.carrier_key),
         callback_token=_quoted(secrets.callback_token),

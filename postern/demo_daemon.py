@@ -95,6 +95,17 @@ class Demo:
                 "password": self._secrets.smpp_password,
             },
             "exosend": {"base_url": f"{base_url}/api/v1", "token": self._secrets.token},
+            "mesms": {"base_url": f"{base_url}/api/v2", "api_key": self._secrets.mesms_key},
+            "exotel": {
+                "base_url": f"{base_url}/v1/Accounts/{demo_config.ACCOUNT_SID}",
+                "account_sid": demo_config.ACCOUNT_SID,
+                "api_key": self._secrets.exotel_key,
+                "api_token": self._secrets.exotel_token,
+            },
+            "easysendsms": {
+                "base_url": f"{base_url}/v1/rest",
+                "api_key": self._secrets.easysendsms_key,
+            },
             "carrier": {"inbox_url": f"http://{HOST}:{self._carriers.inbox}/inbox"},
         }
 

@@ -22,10 +22,14 @@ def _draw(length: int) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class DemoSecrets:
-    """The customer's two keys, then those between the gateway and its simulated carriers."""
+    """The customers' keys, then those between the gateway and its simulated carriers."""
 
     token: str
     smpp_password: str
+    mesms_key: str
+    exotel_key: str
+    exotel_token: str
+    easysendsms_key: str
     smsc_password: str
     carrier_key: str
     callback_token: str
@@ -34,6 +38,10 @@ class DemoSecrets:
 _MAKERS: dict[str, Callable[[], str]] = {
     "token": lambda: f"1|{_draw(40)}",  # the form of the vendor's own tokens
     "smpp_password": lambda: _draw(SMPP_PASSWORD_LENGTH),
+    "mesms_key": lambda: _draw(40),
+    "exotel_key": lambda: _draw(32),
+    "exotel_token": lambda: _draw(40),
+    "easysendsms_key": lambda: _draw(40),
     "smsc_password": lambda: _draw(SMPP_PASSWORD_LENGTH),
     "carrier_key": lambda: _draw(40),
     "callback_token": lambda: _draw(40),

@@ -41,7 +41,7 @@ class ProviderView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rulebook:
-    """The tables an answer comes from; `knows_credit` is False when only the file was read."""
+    """The tables an answer comes from; without a daemon, credit and blocklist are not known."""
 
     numbers: NumberPlan
     routes: RouteTable
@@ -49,6 +49,7 @@ class Rulebook:
     account_names: Mapping[int, str]
     provider: Callable[[int], ProviderView]
     knows_credit: bool
+    is_blocked: Callable[[int, str], bool] = lambda _account_id, _digits: False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -150,6 +151,8 @@ class Explanation:
         if not accepted:
             check = account.number_check.name.lower()
             self._refuse(RefusalCode.RECIPIENT_INVALID, f"{self._to!r} is not a {check} number")
+        elif digits is not None and self._rules.is_blocked(account.id, digits):
+            self._refuse(RefusalCode.RECIPIENT_BLOCKED, f"+{digits} is on the blocklist")
         facts: dict[str, object] = {
             "given": self._to,
             "number": None if digits is None else f"+{digits}",

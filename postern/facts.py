@@ -75,14 +75,20 @@ def tokens_of(rows: Iterable[StoredCredential], account: Account) -> list[Stored
     ]
 
 
-def sender_facts(row: StoredSender, account: Account) -> Facts:
-    """A sender id and who decided about it."""
+def sender_facts(row: StoredSender, account: Account, public_ids: PublicIds) -> Facts:
+    """A sender id, what both stages say, and who decided about it."""
     return {
         "account": account.name,
         "name": row.name,
+        "id": public_ids.encode("sender", row.id),
         "state": row.state.name.lower(),
+        "provider_state": row.verification.name.lower(),
+        "may_send": row.may_send,
+        "default": row.may_send and row.name == account.default_sender,
+        "messages": row.message_count,
         "reason": row.reason,
         "origin": _ORIGINS[row.origin],
+        "created_at": iso(row.created_at_ms),
         "changed_at": iso(row.changed_at_ms),
     }
 

@@ -53,6 +53,7 @@ def _provider_gauges(lane: Lane) -> ProviderGauges:
         is_circuit_open=lane.breaker.circuit is not Circuit.CLOSED,
         rate_limit=lane.pace.current,
         window_limit=lane.window.limit or 0,
+        balance=None if live.get("balance") is None else float(str(live["balance"])),
     )
 
 

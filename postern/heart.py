@@ -12,6 +12,10 @@ from gateway.domain.keys import KeyMaker, PublicIds
 from gateway.domain.message import Message
 from gateway.flow.admission import Admission
 from gateway.flow.backlog import Backlogs
+from gateway.flow.blocking import Blocking
+from gateway.flow.bulk_feeder import BulkFeeder
+from gateway.flow.bulk_removal import BulkRemoval
+from gateway.flow.bulks import Bulks
 from gateway.flow.charges import Charges
 from gateway.flow.directory import AccountDirectory
 from gateway.flow.dispatcher import Dispatcher
@@ -25,7 +29,9 @@ from gateway.flow.passwords import Passwords
 from gateway.flow.queries import Queries
 from gateway.flow.receipts import Receipts
 from gateway.flow.restore import restored
+from gateway.flow.senders import Senders
 from gateway.flow.switchboard import Switchboard
+from gateway.policy.blocklist import Blocklist
 from gateway.policy.numbering import NumberPlan
 from gateway.ports import Clock
 from gateway.runtime.handover_log import HandoverLog
@@ -47,6 +53,7 @@ class Heart:
     supervisor: Supervisor
     counters: Counters
     directory: AccountDirectory
+    senders: Senders
     passwords: Passwords
     public_ids: PublicIds
     switchboard: Switchboard
@@ -58,7 +65,12 @@ class Heart:
     outcomes: Outcomes
     receipts: Receipts
     notifications: Notifications
+    blocking: Blocking
+    blocklist: Blocklist
     admission: Admission
+    bulks: Bulks
+    bulk_feeder: BulkFeeder
+    bulk_removal: BulkRemoval
     charges: Charges
     queries: Queries
     maintenance: Maintenance
@@ -71,7 +83,7 @@ async def build_heart(
     supervisor: Supervisor,
     handovers: HandoverLog | None = None,
 ) -> Heart:
-    """Joins the flows; nothing runs yet and nothing is loaded but keys and secrets.
+    """Joins the flows; nothing runs yet, and only keys, secrets and the blocklist are loaded.
 
     Raises:
         StoreUnavailable: the store cannot be read.
@@ -81,7 +93,7 @@ async def build_heart(
     passwords = Passwords(
         await store.secrets.get_or_create("credential-digests", SECRET_OCTETS), _in_thread
     )
-    directory = AccountDirectory(store.accounts, passwords, clock)
+    directory = AccountDirectory(store.accounts, store.senders, passwords, clock)
     public_ids = PublicIds(await store.secrets.get_or_create("public-ids", SECRET_OCTETS))
     switchboard = Switchboard(clock)
     queue = settings.queue
@@ -129,14 +141,43 @@ async def build_heart(
     receipts = Receipts(store.messages, journal, fates, backlogs, clock, counters, **known)
     notifications = Notifications(store.messages, journal, fates, clock, counters, **known)
     keys = KeyMaker(last_key=await store.messages.last_key())
+    blocking = Blocking(store.blocked)
+    await blocking.load()
+    numbers = NumberPlan()
     admission = Admission(
         journal,
         switchboard,
-        NumberPlan(),
+        numbers,
+        blocking.blocklist,
         keys,
         clock,
         counters,
         validity_s=queue.validity_s,
+    )
+    bulk_feeder = BulkFeeder(
+        store.bulks,
+        journal,
+        backlogs,
+        keys,
+        clock,
+        accounts=directory.accounts,
+        credentials=directory.credentials,
+        validity_s=queue.validity_s,
+        is_stopping=lambda: dispatcher.stopping,
+    )
+    bulk_removal = BulkRemoval(store.bulks, clock, first_key=keys.next(clock.now_ms()))
+    bulks = Bulks(
+        store.bulks,
+        admission,
+        journal,
+        switchboard,
+        numbers,
+        blocking.blocklist,
+        keys,
+        clock,
+        bulk_feeder,
+        bulk_removal,
+        counters,
     )
     maintenance = Maintenance(
         store.messages,
@@ -151,6 +192,8 @@ async def build_heart(
         receipt_windows=ReceiptWindows(dispatcher),
         retention_s=settings.store.retention_days * 86_400 or FOR_EVER_S,
     )
+    senders = Senders(store.senders, directory, journal, clock)
+    maintenance.before_purge = senders.count_messages
     journal.on_accepted = dispatcher.accepted
     journal.on_recovered = dispatcher.resume
 
@@ -174,6 +217,7 @@ async def build_heart(
         supervisor=supervisor,
         counters=counters,
         directory=directory,
+        senders=senders,
         passwords=passwords,
         public_ids=public_ids,
         switchboard=switchboard,
@@ -185,7 +229,12 @@ async def build_heart(
         outcomes=outcomes,
         receipts=receipts,
         notifications=notifications,
+        blocking=blocking,
+        blocklist=blocking.blocklist,
         admission=admission,
+        bulks=bulks,
+        bulk_feeder=bulk_feeder,
+        bulk_removal=bulk_removal,
         charges=Charges(journal, keys, clock),
         queries=Queries(store.messages, backlogs, clock),
         maintenance=maintenance,

@@ -6,11 +6,15 @@ the room of its wire.
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from gateway.domain.account import Door
 from gateway.domain.commit_group import NoticeKind
 from gateway.domain.keys import key_time_ms
 from gateway.domain.lifecycle import MessageState
 from gateway.domain.message import Message
 from postern.heart import Heart
+from protocols.easysendsms.callback import ReportForm
+from protocols.exotel.callback import StatusCallbackForm
+from protocols.exotel.door_note import has_callback
 from protocols.http.notice import (
     Notice,
     NoticeForm,
@@ -28,12 +32,20 @@ class HttpNotices:
         self._heart = heart
         self._forms: Mapping[NoticeKind, NoticeForm] = {
             NoticeKind.SIGNED: SignedForm(heart.directory.webhook_secret),
+            NoticeKind.EXOTEL: StatusCallbackForm(),
+            NoticeKind.EASYSENDSMS: ReportForm(heart.directory.report_url),
         }
 
     def owed(self, message: Message) -> Iterator[tuple[NoticeKind, str]]:
         """The notifications that the end of a message which came over HTTP owes: form and URL."""
         for url in self._heart.directory.webhook_urls.get(message.account.id, ()):
             yield NoticeKind.SIGNED, url
+        if message.door == Door.EXOTEL and has_callback(message.door_note):
+            yield NoticeKind.EXOTEL, ""
+        if message.door == Door.EASYSENDSMS:
+            url = self._heart.directory.report_url(message.account.id)
+            if url:
+                yield NoticeKind.EASYSENDSMS, url
 
     def url(self, delivery: WebhookDelivery) -> str:
         """Where it goes; empty when that is no longer known."""

@@ -13,13 +13,16 @@ from conf.accounts import MAX_SENDER_OCTETS
 from gateway.domain.account import Account
 from gateway.domain.errors import CreditConflict, StoreRejected
 from gateway.domain.fate import WORDS
-from gateway.domain.identity import CredentialKind, Origin, SenderState, StoredCredential
+from gateway.domain.identity import CredentialKind, Origin, StoredCredential
 from gateway.domain.message import Message
 from gateway.domain.money import format_amount, parse_amount
 from gateway.flow.cancellation import Cancellation, CancelVerdict
 from gateway.flow.lane import Lane
+from gateway.flow.senders import SenderDecision
 from gateway.policy.numbering import NumberPlan
+from gateway.ports import SenderVerdict
 from postern import __version__
+from postern.block_operations import BlockOperations
 from postern.explanation import Explanation, ProviderView, Rulebook
 from postern.facts import (
     Names,
@@ -38,6 +41,7 @@ from postern.facts import (
 from postern.gauges import live_gauges
 from postern.heart import Heart
 from postern.store_probe import StoreProbe
+from postern.webhook_operations import WebhookOperations
 
 TOKEN_OCTETS = 32  # 43 URL-safe characters
 MOST_NAMED = 20
@@ -66,6 +70,8 @@ class LiveOperations:
             accounts=heart.directory.accounts,
             credentials=heart.directory.credentials,
         )
+        self._blocks = BlockOperations(heart.blocking, self._numbers, heart.clock)
+        self._webhooks = WebhookOperations(heart.store.webhooks, heart.fates, heart.clock)
         self._started = heart.clock.monotonic()
         self._probe = StoreProbe(heart.journal, heart.clock, heart.supervisor)
 
@@ -214,47 +220,83 @@ class LiveOperations:
     # -- senders ---------------------------------------------------------------------------------
 
     async def senders(self, account: str | None) -> Facts:
-        """Sender ids with their state."""
-        accounts = self._heart.directory.accounts
+        """Sender ids with the state of both stages."""
+        heart, accounts = self._heart, self._heart.directory.accounts
         wanted = None if account is None else self._account(account).id
+        await heart.senders.count_messages()
         return {
             "senders": [
-                sender_facts(row, accounts[row.account_id])
-                for row in await self._heart.store.accounts.load_senders()
-                if wanted in (None, row.account_id)
+                sender_facts(row, accounts[row.account_id], heart.public_ids)
+                for row in await heart.store.senders.load_senders(wanted)
             ]
         }
 
     async def set_sender(self, account: str, name: str, state: str, reason: str) -> Facts:
-        """Approves a sender, new or known, or rejects a known one."""
-        heart, found = self._heart, self._account(account)
-        if state not in ("approved", "rejected"):
-            raise OperationRefusedError(f"state must be approved or rejected, not {state!r}")
+        """Our decision about a sender, or the provider's; approving makes one that is new."""
+        found = self._account(account)
+        try:
+            decision = SenderDecision(state)
+        except ValueError:
+            words = ", ".join(SenderDecision)
+            raise OperationRefusedError(f"state must be one of {words}, not {state!r}") from None
         _check_sender(name)
-        rows = [r for r in await heart.store.accounts.load_senders() if r.account_id == found.id]
-        known = next((row for row in rows if row.name == name), None)
-        if state == "rejected":
-            if known is None:
-                raise OperationRefusedError(
-                    f"account {found.name} has no sender {name!r}; "
-                    + _those_that_exist("its senders", [row.name for row in rows])
-                )
-            if known.origin == Origin.FILE and known.state == SenderState.APPROVED:
-                raise OperationRefusedError(
-                    f"sender {name} is declared in the configuration file: take it out there and "
-                    "reload the daemon (SIGHUP)"
-                )
-        if not (known is not None and known.state.name.lower() == state == "approved"):
-            await heart.store.accounts.set_sender(
-                found.id,
-                name,
-                SenderState[state.upper()],
-                reason,
-                Origin.STORE,
-                heart.clock.now_ms(),
+        row = await self._heart.senders.decide(found, name, decision, reason)
+        if isinstance(row, SenderVerdict):
+            raise OperationRefusedError(await self._why_no_sender(found, name, row))
+        return {
+            "account": found.name,
+            "sender": name,
+            "state": state,
+            "reason": reason,
+            "may_send": row.may_send,
+        }
+
+    async def _why_no_sender(self, account: Account, name: str, verdict: SenderVerdict) -> str:
+        if verdict == SenderVerdict.DECLARED:
+            return (
+                f"sender {name} is declared in the configuration file: take it out there and "
+                "reload the daemon (SIGHUP)"
             )
-            await heart.directory.reload_senders()
-        return {"account": found.name, "sender": name, "state": state, "reason": reason}
+        if verdict == SenderVerdict.NOT_VERIFIED:
+            return f"sender {name} is not approved: the provider is asked after `sender approve`"
+        rows = await self._heart.store.senders.load_senders(account.id)
+        return f"account {account.name} has no sender {name!r}; " + _those_that_exist(
+            "its senders", [row.name for row in rows]
+        )
+
+    # -- recipients ------------------------------------------------------------------------------
+
+    async def block(self, account: str | None, numbers: Sequence[str], region: str) -> Facts:
+        """Nothing more is accepted for these recipients."""
+        return await self._blocks.block(self._optional_account(account), numbers, region)
+
+    async def unblock(self, account: str | None, numbers: Sequence[str], region: str) -> Facts:
+        """What is accepted from now on goes out again."""
+        return await self._blocks.unblock(self._optional_account(account), numbers, region)
+
+    async def blocked(self, account: str | None, after: str, limit: int) -> Facts:
+        """A page of the blocklist."""
+        return await self._blocks.page(
+            self._optional_account(account), after, limit, self._names().accounts
+        )
+
+    # -- webhooks --------------------------------------------------------------------------------
+
+    async def webhooks(self, account: str | None, state: str, limit: int) -> Facts:
+        """Notifications over HTTP that are owed or were given up."""
+        found = self._optional_account(account)
+        return await self._webhooks.page(
+            None if found is None else found.id, state, limit, self._names().accounts
+        )
+
+    async def replay(
+        self, account: str | None, since: str, delivery: int | None, states: str
+    ) -> Facts:
+        """They are due at once, as if they had never been tried."""
+        found = self._optional_account(account)
+        return await self._webhooks.replay(
+            None if found is None else found.id, since, delivery, states
+        )
 
     # -- messages --------------------------------------------------------------------------------
 
@@ -343,6 +385,7 @@ class LiveOperations:
             account_names={each.id: each.name for each in directory.accounts.values()},
             provider=self._provider_view,
             knows_credit=True,
+            is_blocked=self._heart.blocklist.blocked,
         )
         return {"source": "daemon", **Explanation(rules, found, sender, to, text).facts()}
 
@@ -361,6 +404,9 @@ class LiveOperations:
                 f"there is no account {name!r}; " + _those_that_exist("accounts", by_name)
             )
         return by_name[name]
+
+    def _optional_account(self, name: str | None) -> Account | None:
+        return None if name is None else self._account(name)
 
     def _lanes(self) -> list[Lane]:
         return [lane for lane in self._heart.dispatcher.lanes.values() if lane.enabled]

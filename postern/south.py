@@ -3,10 +3,12 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from random import random
 from typing import NamedTuple
 
+from conf.dialect_providers import DialectProviderSettings
 from conf.http_provider import HttpProviderSettings
 from conf.providers import ProviderSettings, SmppProviderSettings
 from conf.settings import Settings
@@ -23,16 +25,22 @@ from gateway.policy.breaker import Breaker
 from gateway.policy.pace import Pace
 from gateway.policy.receipt_policy import NEVER
 from gateway.ports import Provider
+from postern.dialects import dialect_of
 from postern.heart import Heart
 from postern.wire_options import (
     answer_timeout_s,
+    callback_token,
     callback_url,
+    can_have_receipts,
+    dialect_options,
     http_options,
     sends_whole_texts,
     smpp_options,
     template_spec,
 )
-from protocols.http.callbacks import CallbackTarget
+from protocols.http.callbacks import CallbackTarget, template_target
+from protocols.http.dialect import Dialect
+from protocols.http.dialect_provider import DialectProvider
 from protocols.http.provider import HttpProvider, check_callback_url
 from protocols.http.template import HttpTemplate
 from protocols.smpp.provider import SmppProvider
@@ -91,7 +99,7 @@ class South:
         kept: set[int] = set()
         for item in settings.providers:
             spec = specs[item.name]
-            if isinstance(item, HttpProviderSettings) and item.receipt is None:
+            if not can_have_receipts(item):
                 spec = replace(spec, receipts=NEVER)
             row = declared.rows[item.name]
             self._adopt_one(row, item, spec, declared.callback_base)
@@ -140,6 +148,11 @@ class South:
                 check_callback_url(item.name, HttpTemplate(template_spec(item)), url)
             except ValueError as error:
                 raise ConfigurationError(f"{error}: set [http] public_url") from None
+        elif callback_token(item) and not callback_base:
+            raise ConfigurationError(
+                f"provider {item.name}: it has a callback_token, but no public URL for callbacks "
+                "is configured: set [http] public_url"
+            )
         for lane in self._heart.dispatcher.lanes.values():
             before = self._settings.get(lane.id)
             if lane.name == item.name and before is not None and type(before) is not type(item):
@@ -184,7 +197,7 @@ class South:
         """A new one, or one that had been taken out: then its lane is what stayed."""
         heart = self._heart
         sink = LaneSink(heart.dispatcher, heart.outcomes, heart.receipts)
-        wire = self._wire(item, sink, callback_base)
+        wire = self._wire(row.id, item, sink, callback_base)
         lane = heart.dispatcher.lanes.get(row.id)
         if lane is None:
             lane = heart.dispatcher.lanes[row.id] = Lane(row.id, spec, wire)
@@ -215,7 +228,9 @@ class South:
 
     # -- wires -----------------------------------------------------------------------------------
 
-    def _wire(self, item: ProviderSettings, sink: LaneSink, callback_base: str) -> Provider:
+    def _wire(
+        self, provider_id: int, item: ProviderSettings, sink: LaneSink, callback_base: str
+    ) -> Provider:
         heart = self._heart
         if isinstance(item, SmppProviderSettings):
             return SmppProvider(
@@ -224,6 +239,18 @@ class South:
                 clock=heart.clock,
                 spawn=heart.supervisor.spawn,
                 draw=random,
+            )
+        if isinstance(item, DialectProviderSettings):
+            dialect = dialect_of(item)
+            self._aim_callbacks(item, dialect, sink)
+            return DialectProvider(
+                dialect_options(item, callback_base),
+                dialect,
+                sink,
+                partial(heart.store.messages.awaited, provider_id),
+                heart.clock,
+                heart.supervisor,
+                random,
             )
         if not isinstance(item, HttpProviderSettings):
             raise TypeError(f"provider {item.name}: no such wire {item.wire!r}")
@@ -237,20 +264,30 @@ class South:
         if isinstance(wire, SmppProvider) and isinstance(item, SmppProviderSettings):
             wire.reconfigure(smpp_options(item))
         elif isinstance(wire, HttpProvider) and isinstance(item, HttpProviderSettings):
-            heart = self._heart
-            sink = LaneSink(heart.dispatcher, heart.outcomes, heart.receipts)
-            sink.lane = lane
             template = HttpTemplate(template_spec(item))
-            self._aim_callbacks(item, template, sink)
+            self._aim_callbacks(item, template, self._sink_of(lane))
             wire.reconfigure(http_options(item, callback_base), template)
+        elif isinstance(wire, DialectProvider) and isinstance(item, DialectProviderSettings):
+            dialect = dialect_of(item)
+            self._aim_callbacks(item, dialect, self._sink_of(lane))
+            wire.reconfigure(dialect_options(item, callback_base), dialect)
+
+    def _sink_of(self, lane: Lane) -> LaneSink:
+        heart = self._heart
+        sink = LaneSink(heart.dispatcher, heart.outcomes, heart.receipts)
+        sink.lane = lane
+        return sink
 
     def _aim_callbacks(
-        self, item: HttpProviderSettings, template: HttpTemplate, sink: LaneSink
+        self, item: ProviderSettings, reader: HttpTemplate | Dialect, sink: LaneSink
     ) -> None:
-        if item.receipt is not None:
-            self.callback_targets[item.name] = CallbackTarget(template, sink)
-        else:
+        token = callback_token(item)
+        if not token:
             self.callback_targets.pop(item.name, None)
+        elif isinstance(reader, HttpTemplate):
+            self.callback_targets[item.name] = template_target(reader, sink)
+        else:
+            self.callback_targets[item.name] = CallbackTarget(token, reader.read_callback, sink)
 
 
 def _adopt_spec(lane: Lane, spec: ProviderSpec) -> None:

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 
+from conf.dialect_providers import CalledBack, DialectProviderSettings, Polled, Prepaid
 from conf.http_provider import HttpProviderSettings
 from conf.providers import ProviderSettings, SmppProviderSettings
 from postern import __version__
 from protocols.http.callbacks import callback_path
+from protocols.http.dialect_provider import DialectProviderOptions
 from protocols.http.provider import HttpProviderOptions
+from protocols.http.receipt_poll import PollPlan
 from protocols.http.template import TemplateSpec
 from protocols.http.template_answer import ErrorSpec, IdSpec, SuccessSpec
 from protocols.http.template_receipt import ReceiptAnswer, ReceiptSpec
@@ -27,11 +30,48 @@ def http_options(item: HttpProviderSettings, callback_base: str) -> HttpProvider
     )
 
 
-def callback_url(item: HttpProviderSettings, callback_base: str) -> str:
+def dialect_options(item: DialectProviderSettings, callback_base: str) -> DialectProviderOptions:
+    """Settings of the file as the wire wants them."""
+    poll = None
+    if isinstance(item, Polled) and item.poll:
+        poll = PollPlan(item.poll, item.poll_per_min)
+    balance_every_s, balance_warn_micros = 0, None
+    if isinstance(item, Prepaid):
+        balance_every_s, balance_warn_micros = item.balance_every_s, item.balance_warn
+    return DialectProviderOptions(
+        name=item.name,
+        wire=item.wire,
+        user_agent=USER_AGENT,
+        window=item.window,
+        timeout_s=item.timeout_s,
+        callback_url=callback_url(item, callback_base),
+        poll=poll,
+        balance_every_s=balance_every_s,
+        balance_warn_micros=balance_warn_micros,
+    )
+
+
+def callback_token(item: ProviderSettings) -> str:
+    """What a receipt's callback must know; empty when the provider sends none."""
+    secret = None
+    if isinstance(item, HttpProviderSettings) and item.receipt is not None:
+        secret = item.receipt.token
+    elif isinstance(item, CalledBack):
+        secret = item.callback_token
+    return "" if secret is None else secret.reveal()
+
+
+def callback_url(item: ProviderSettings, callback_base: str) -> str:
     """Where the provider may send receipts; empty when it sends none or there is no such place."""
-    if item.receipt is None or not callback_base:
-        return ""
-    return callback_base + callback_path(item.name, item.receipt.token.reveal())
+    token = callback_token(item)
+    return callback_base + callback_path(item.name, token) if token and callback_base else ""
+
+
+def can_have_receipts(item: ProviderSettings) -> bool:
+    """Whether there is a way for the provider's receipts to come."""
+    if isinstance(item, SmppProviderSettings):
+        return True
+    return callback_token(item) != "" or (isinstance(item, Polled) and item.poll != ())
 
 
 def smpp_options(item: SmppProviderSettings) -> SmppProviderOptions:
@@ -117,11 +157,13 @@ def sends_whole_texts(item: ProviderSettings) -> bool:
     """Whether a long text goes to the provider as one request."""
     if isinstance(item, SmppProviderSettings):
         return item.concatenation == "payload"
-    return isinstance(item, HttpProviderSettings) and item.split == "provider"
+    return not isinstance(item, HttpProviderSettings) or item.split == "provider"
 
 
 def answer_timeout_s(item: ProviderSettings) -> float:
     """When everything outstanding has its outcome, with a second for the sweep that finds it."""
     if isinstance(item, SmppProviderSettings):
         return item.response_timeout_s + 1.0
-    return item.timeout_s + 1.0 if isinstance(item, HttpProviderSettings) else 0.0
+    if isinstance(item, HttpProviderSettings | DialectProviderSettings):
+        return item.timeout_s + 1.0
+    return 0.0

@@ -92,9 +92,9 @@ class Credential:
     """
 
     __slots__ = (
-        "account", "account_sid", "digest", "door_names", "enabled", "id", "ip_allow", "max_binds",
-        "message_id_format", "name", "password_hash", "rate_per_s", "receipt_keep_s", "scopes",
-        "throttle", "window",
+        "account", "account_sid", "digest", "door_names", "enabled", "error_codes", "id",
+        "ip_allow", "max_binds", "message_id_format", "name", "password_hash", "rate_per_s",
+        "receipt_keep_s", "scopes", "throttle", "window",
     )  # fmt: skip
 
     def __init__(self, id: int, account: Account, name: str) -> None:
@@ -102,6 +102,7 @@ class Credential:
         self.account = account
         self.name = name  # system_id, API key of a pair, or the token's public name
         self.account_sid = ""  # of a pair: what its paths name
+        self.error_codes = False  # of a pair: errors carry the vendor's number beside their text
         self.digest = b""  # keyed digest of a secret given in clear or of an API token
         self.password_hash = ""  # argon2, for stored SMPP passwords
         self.enabled = True

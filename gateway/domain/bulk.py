@@ -75,6 +75,7 @@ class BulkView(NamedTuple):
     due_at_ms: int  # as asked for, 0 = at once
     created_at_ms: int
     counts: dict[RecipientState, int]
+    cancelled_at_ms: int = 0
 
 
 class BulkRecipient(NamedTuple):

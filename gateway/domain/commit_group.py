@@ -8,6 +8,13 @@ live object change.  Field order of the tuples is the column order of the tables
 from enum import IntEnum
 from typing import NamedTuple
 
+from gateway.domain.bulk_rows import (
+    BulkCounts,
+    BulkRecipientChange,
+    BulkStep,
+    NewBulk,
+    NewBulkRecipient,
+)
 from gateway.domain.lifecycle import MessageState
 from gateway.domain.message import Message
 
@@ -205,9 +212,10 @@ class CommitGroup:
     """
 
     __slots__ = (
-        "credit", "door_texts", "events", "id", "idempotency", "ledger", "matched_receipts",
-        "members", "message_changes", "new_batches", "new_messages", "new_webhook_deliveries",
-        "notified_keys", "parked_receipts", "part_changes",
+        "bulk_counts", "bulk_steps", "credit", "door_texts", "events", "id", "idempotency",
+        "ledger", "matched_receipts", "members", "message_changes", "new_batches",
+        "new_bulk_recipients", "new_bulks", "new_messages", "new_webhook_deliveries",
+        "notified_keys", "parked_receipts", "part_changes", "recipient_changes",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -216,6 +224,11 @@ class CommitGroup:
         self.new_messages: list[NewMessage] = []
         self.door_texts: list[DoorText] = []
         self.new_batches: list[NewBatch] = []
+        self.new_bulks: list[NewBulk] = []
+        self.new_bulk_recipients: list[NewBulkRecipient] = []
+        self.bulk_steps: list[BulkStep] = []
+        self.recipient_changes: list[BulkRecipientChange] = []
+        self.bulk_counts: list[BulkCounts] = []
         self.message_changes: list[MessageChange] = []
         self.part_changes: list[PartChange] = []
         self.notified_keys: list[int] = []

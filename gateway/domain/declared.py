@@ -22,11 +22,15 @@ class TokenSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyPairSpec:
-    """An API key and its token, sent as user name and password; `account_sid` stands in paths."""
+    """An API key and its token, sent as user name and password; `account_sid` stands in paths.
+
+    `error_codes`: errors carry the vendor's number beside their text.
+    """
 
     account_sid: str
     api_key: str
     api_token: str
+    error_codes: bool = False
     ip_allow: tuple[str, ...] = ()
 
 
@@ -53,6 +57,25 @@ class WebhookSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateSpec:
+    """A stored text with placeholders such as {{name}}; `id` is unique in the account."""
+
+    id: int
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactGroupSpec:
+    """Stored numbers; `id` is unique in the account.
+
+    `lines`: a number on each, as one text, because there may be millions.
+    """
+
+    id: int
+    lines: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSpec:
     """A tenant and its ways in.  `credit_micros` is the opening balance, applied once."""
 
@@ -71,6 +94,9 @@ class AccountSpec:
     key_pairs: tuple[KeyPairSpec, ...] = ()
     smpp: tuple[SmppCredentialSpec, ...] = ()
     webhooks: tuple[WebhookSpec, ...] = ()
+    report_url: str = ""  # of EasySendSMS delivery reports
+    templates: tuple[TemplateSpec, ...] = ()
+    contact_groups: tuple[ContactGroupSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +138,7 @@ class RouteSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateSpec:
-    """Price of one part for recipients with `prefix`, from `valid_from_ms` on."""
+    """Price of a part or of a number query, for numbers with `prefix`, from `valid_from_ms` on."""
 
     channel: str
     prefix: str

@@ -52,7 +52,7 @@ WORDS: dict[S, StatusWords] = {
         "cancelled", "DELETED", 4, "failed", "failed", 23060, "FAILED_REJECTED", "failed", "UNDELIV"
     ),
     S.HANDED_OVER: StatusWords(
-        "sent", "ACCEPTD", 6, "sent", "sent", 20006, "DELIVERED_TO_OPERATOR", "pending", "DELIVRD"
+        "sent", "ACCEPTD", 6, "sent", "sent", 20006, "DELIVERED_TO_OPERATOR", "timeout", "DELIVRD"
     ),
     S.UNKNOWN: StatusWords(
         "unknown", "UNKNOWN", 7, "sent", "failed", 24990, "FAILED_UNKNOWN_ERROR", "timeout",

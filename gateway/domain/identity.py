@@ -20,10 +20,18 @@ class CredentialKind(IntEnum):
 
 
 class SenderState(IntEnum):
-    """Values are stored."""
+    """What the administrator says of a sender id.  Values are stored."""
 
     PENDING = 0
     APPROVED = 1
+    REJECTED = 2
+
+
+class SenderVerification(IntEnum):
+    """What the provider says of a sender id; asked once it is approved.  Values are stored."""
+
+    PENDING = 0
+    VERIFIED = 1
     REJECTED = 2
 
 
@@ -56,14 +64,31 @@ class StoredCredential(NamedTuple):
 
 
 class StoredSender(NamedTuple):
-    """A row of `sender`."""
+    """A row of `sender`.  Times are UTC milliseconds, 0 = not yet.
 
+    `is_default`: chosen through an API; `message_count`: messages ever accepted with it.
+    """
+
+    id: int
     account_id: int
     name: str
     state: SenderState
-    reason: str
+    verification: SenderVerification
+    reason: str  # of the last decision, whoever made it
     origin: Origin
+    is_default: bool
+    message_count: int
+    created_at_ms: int
+    approved_at_ms: int
+    verified_at_ms: int
     changed_at_ms: int
+
+    @property
+    def may_send(self) -> bool:
+        """Whether both stages said yes."""
+        return (
+            self.state == SenderState.APPROVED and self.verification == SenderVerification.VERIFIED
+        )
 
 
 class StoredProvider(NamedTuple):

@@ -16,12 +16,18 @@ from gateway.domain.sms_text import Alphabet, split
 
 
 class Channel(IntEnum):
-    """What kind of message.  Values are stored."""
+    """What is sold: a kind of message, or a kind of number query.  Values are stored.
+
+    Only messages have routes.
+    """
 
     SMS = 0
+    EMAIL = 1  # reserved
+    HLR = 2  # where a number is now, and whether it can be reached
+    NV = 3  # what the numbering plans say of a number
 
 
-CHANNEL_NAMES = {"sms": Channel.SMS}
+CHANNEL_NAMES = {channel.name.lower(): channel for channel in Channel}
 PRIORITIES = 4  # classes 0 (bulk) to 3 (urgent), SMPP v3.4 5.2.14
 DEFAULT_PRIORITY = 1
 
@@ -74,7 +80,8 @@ class Message:
 
     `recipient` is E.164 digits without "+".  `text` is None when `opaque` has the user data.
     `door_note` is a 63-bit number a door keeps with the message for its own answers; the heart
-    never reads it.  Times are UTC milliseconds; 0 means unset.
+    never reads it, but writes its own below 0: the negated number of the recipient in the bulk
+    `batch_key`.  Times are UTC milliseconds; 0 means unset.
     """
 
     __slots__ = (

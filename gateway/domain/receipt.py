@@ -1,5 +1,7 @@
 """What a provider says about a message after it took it, and how it moves the message's fate."""
 
+from typing import NamedTuple
+
 from gateway.domain.lifecycle import FIRST_FINAL, MOVES, MessageState, is_final
 
 
@@ -25,6 +27,19 @@ class Receipt:
 
     def __repr__(self) -> str:
         return f"Receipt({self.provider_message_id!r}, {self.state.name}, {self.error!r})"
+
+
+class AwaitedReceipt(NamedTuple):
+    """A message that was sent and whose receipt has not come, for who must ask for it.
+
+    `position`: where it stands among those of its provider, to be given back to read on.
+    `recipient` is E.164 digits.
+    """
+
+    position: tuple[str, int]
+    provider_message_id: str
+    recipient: str
+    sent_at_ms: int
 
 
 def merged_state(current: MessageState, reported: MessageState) -> MessageState | None:

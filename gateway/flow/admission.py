@@ -2,9 +2,9 @@
 
 Decides at once, in memory; the journal makes the decision durable.
 
-Order of the checks: the gateway takes work -> sender allowed -> recipient valid ->
-text readable and split -> route -> price -> throttles -> credit reserved -> appended to the commit
-group. A refused message costs nothing and leaves no trace but a counter.
+Order of the checks: the gateway takes work -> sender allowed -> text readable and split ->
+recipient valid and not blocked -> route -> price -> throttles -> credit reserved -> appended to the
+commit group.  A refused message costs nothing and leaves no trace but a counter.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ from gateway.domain.route import Route
 from gateway.domain.sms_text import MAX_PARTS, Alphabet, is_storable, measure
 from gateway.flow.journal import Journal
 from gateway.flow.switchboard import Switchboard
+from gateway.policy.blocklist import Blocklist
 from gateway.policy.numbering import NumberPlan
 from gateway.policy.throttle import take
 from gateway.ports import Clock
@@ -44,6 +45,7 @@ class Admission:
         journal: Journal,
         switchboard: Switchboard,
         numbers: NumberPlan,
+        blocklist: Blocklist,
         keys: KeyMaker,
         clock: Clock,
         counters: Counters,
@@ -53,6 +55,7 @@ class Admission:
         self._journal = journal
         self._switchboard = switchboard
         self._numbers = numbers
+        self._blocklist = blocklist
         self._keys = keys
         self._clock = clock
         self._counters = counters
@@ -78,13 +81,13 @@ class Admission:
     # -- one -------------------------------------------------------------------------------------
 
     def _decide(self, submission: Submission, recipient: str) -> Message | Refusal:
-        refusal = self._refusal_of_content(submission)
+        refusal = self.refusal_of_content(submission)
         if refusal is not None:
             return refusal
-        measured = submission.measured or self._measure(submission)
-        if type(measured) is Refusal:
-            return measured
-        alphabet, parts = measured
+        content = submission.measured or self._measure(submission)
+        if type(content) is Refusal:
+            return content
+        alphabet, parts = content
         credential = submission.credential
         digits = self._recipient(credential, recipient)
         if type(digits) is Refusal:
@@ -94,7 +97,7 @@ class Admission:
             return priced
         route, price = priced
         cost = price * parts
-        refusal = self._throttle(credential, parts) or self._reserve(credential, cost)
+        refusal = self.throttle(credential, parts) or self._reserve(credential, cost)
         if refusal is not None:
             return refusal
         message = self._make(submission, digits, route, alphabet, parts, cost, None)
@@ -104,13 +107,13 @@ class Admission:
     # -- many ------------------------------------------------------------------------------------
 
     def _decide_batch(self, submission: Submission, recipients: Sequence[str]) -> Batch | Refusal:
-        refusal = self._refusal_of_content(submission)
+        refusal = self.refusal_of_content(submission)
         if refusal is not None:
             return refusal
-        measured = submission.measured or self._measure(submission)
-        if isinstance(measured, Refusal):
-            return measured
-        alphabet, parts = measured
+        content = submission.measured or self._measure(submission)
+        if isinstance(content, Refusal):
+            return content
+        alphabet, parts = content
         credential = submission.credential
         batch = Batch(self._keys.next(self._clock.now_ms()))
         chosen: list[tuple[str, Route, int]] = []
@@ -129,9 +132,7 @@ class Admission:
         if not chosen:
             return Refusal(_C.RECIPIENT_INVALID, "no valid recipient")
         total = sum(cost for _, _, cost in chosen)
-        refusal = self._throttle(credential, parts * len(chosen)) or self._reserve(
-            credential, total
-        )
+        refusal = self.throttle(credential, parts * len(chosen)) or self._reserve(credential, total)
         if refusal is not None:
             return refusal
         batch.total_micros = total
@@ -144,7 +145,7 @@ class Admission:
 
     # -- the checks ------------------------------------------------------------------------------
 
-    def _refusal_of_content(self, submission: Submission) -> Refusal | None:
+    def refusal_of_content(self, submission: Submission) -> Refusal | None:
         """Everything that does not depend on the recipient."""
         if self.stopping:
             return Refusal(_C.STOPPING, "the gateway is stopping")
@@ -175,24 +176,15 @@ class Admission:
 
     def _measure(self, submission: Submission) -> tuple[Alphabet, int] | Refusal:
         """Alphabet and parts of the content."""
-        text = submission.text
-        if text is None:
-            return _OPAQUE, 1
-        if not text:
-            return Refusal(_C.TEXT_EMPTY, "no text")
-        measured = measure(text)
-        # The GSM alphabet has neither U+0000 nor surrogates.
-        if measured[0] != _GSM7 and not is_storable(text):
-            return Refusal(_C.TEXT_INVALID, "U+0000 or a lone surrogate")
-        if measured[1] > MAX_PARTS:
-            return Refusal(_C.TEXT_TOO_LONG, f"{measured[1]} parts")
-        return measured
+        return (_OPAQUE, 1) if submission.text is None else measured(submission.text)
 
     def _recipient(self, credential: Credential, recipient: str) -> str | Refusal:
         account = credential.account
         digits = self._numbers.normalise(recipient, account.region)
         if digits is None or not self._numbers.accepts(digits, account.number_check):
             return Refusal(_C.RECIPIENT_INVALID, "not a possible number")
+        if self._blocklist.size and self._blocklist.blocked(account.id, digits):
+            return Refusal(_C.RECIPIENT_BLOCKED, "on the blocklist")
         return digits
 
     def _route_and_price(self, submission: Submission, digits: str) -> tuple[Route, int] | Refusal:
@@ -204,7 +196,7 @@ class Admission:
             return Refusal(_C.NO_PRICE, f"no {account.currency} rate covers the recipient")
         return route, price
 
-    def _throttle(self, credential: Credential, parts: int) -> Refusal | None:
+    def throttle(self, credential: Credential, parts: int) -> Refusal | None:
         """Account and credential rates: parts per second, bursts of one second."""
         account = credential.account
         if not account.rate_per_s and not credential.rate_per_s:
@@ -260,3 +252,16 @@ class Admission:
         )  # fmt: skip
         message.route = route
         return message
+
+
+def measured(text: str) -> tuple[Alphabet, int] | Refusal:
+    """Alphabet and parts of a text; a Refusal when it is none that can be sent."""
+    if not text:
+        return Refusal(_C.TEXT_EMPTY, "no text")
+    content = measure(text)
+    # The GSM alphabet has neither U+0000 nor surrogates.
+    if content[0] != _GSM7 and not is_storable(text):
+        return Refusal(_C.TEXT_INVALID, "U+0000 or a lone surrogate")
+    if content[1] > MAX_PARTS:
+        return Refusal(_C.TEXT_TOO_LONG, f"{content[1]} parts")
+    return content

@@ -247,6 +247,18 @@ class Backlogs:
             for key, b in self._by_class.items()
         }
 
+    def room(self, account_id: int, priority: int, most: int) -> int:
+        """How many messages may be added to a class before `most` of it wait in memory.
+
+        None while some of it waits on disk: that has its turn first.
+        """
+        backlog = self._of_class(account_id, priority)
+        if backlog.overflowing or backlog.behind:
+            return 0
+        overall = self._most_overall - len(self.live) - self._reserved
+        here = min(most, self._most) - backlog.count - backlog.stranded
+        return max(0, min(here, overall))
+
     @contextmanager
     def watched(self) -> Iterator[set[int]]:
         """Keys whose rows, read inside the block, may be older than what memory knows.

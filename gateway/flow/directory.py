@@ -10,7 +10,7 @@ halfway changes nothing that is alive.
 import asyncio
 import hmac
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gateway.domain.account import ANY_SENDER, Account, Credential
@@ -20,34 +20,49 @@ from gateway.domain.identity import (
     CredentialKind,
     Origin,
     SenderState,
+    SenderVerification,
     StoredAccount,
     StoredCredential,
     StoredSender,
 )
 from gateway.domain.money import format_amount
 from gateway.flow.passwords import Passwords
-from gateway.ports import AccountStore, Clock
+from gateway.ports import AccountStore, Clock, SenderStore
 
 log = logging.getLogger("postern.directory")
 
+_PIECE_LENGTH = 12_000  # characters of a contact group taken together
+
 
 class AccountDirectory:
-    """`ports.Directory`.  `on_disabled(credential)` is called for each way in that was closed."""
+    """`ports.Directory`.
 
-    def __init__(self, store: AccountStore, passwords: Passwords, clock: Clock) -> None:
+    `on_disabled(credential)` is called for each way in that was closed, `on_report_urls(urls)` with
+    those that are new after a declaration.
+    """
+
+    def __init__(
+        self, store: AccountStore, senders: SenderStore, passwords: Passwords, clock: Clock
+    ) -> None:
         self._store = store
+        self._senders = senders
         self._passwords = passwords
         self._clock = clock
         self._by_digest: dict[bytes, Credential] = {}
         self._by_system_id: dict[str, Credential] = {}
         self._by_api_key: dict[str, Credential] = {}
+        self._templates: dict[tuple[int, int], str] = {}  # by account and number
+        self._contact_groups: dict[tuple[int, int], str] = {}
         self._of_file: set[int] = set()  # accounts, and their credentials
         self._credentials_of_file: set[int] = set()
+        self._default_of_file: dict[int, str] = {}  # the first sender, by account
         self.accounts: dict[int, Account] = {}
         self.by_name: dict[str, Account] = {}
         self.credentials: dict[int, Credential] = {}
         self.webhook_secrets: dict[tuple[int, str], str] = {}
         self.webhook_urls: dict[int, tuple[str, ...]] = {}
+        self.report_urls: dict[int, str] = {}  # of EasySendSMS delivery reports
+        self.on_report_urls: Callable[[Collection[str]], None] = lambda _: None
         self.on_disabled: Callable[[Credential], None] = lambda _: None
         # Held while a row and its object are moved or compared outside of the commit groups: an
         # operator's top-up between the reading of a row and its use would be lost or count twice.
@@ -77,6 +92,15 @@ class AccountDirectory:
         """The enabled credential of a system_id, or None."""
         return self._usable(self._by_system_id.get(system_id))
 
+    def template(self, account: Account, id: int) -> str | None:
+        """The account's stored text of that number, or None."""
+        return self._templates.get((account.id, id))
+
+    def contact_group(self, account: Account, id: int) -> Iterable[Sequence[str]] | None:
+        """The numbers of the account's contact group, about a thousand at a time, or None."""
+        lines = self._contact_groups.get((account.id, id))
+        return None if lines is None else _pieces(lines)
+
     async def check_password(self, credential: Credential, password: str) -> bool:
         """Whether `password` opens `credential`."""
         return await self._passwords.check(credential, password)
@@ -86,6 +110,10 @@ class AccountDirectory:
         if credential is None or not credential.enabled or not credential.account.enabled:
             return None
         return credential
+
+    def report_url(self, account_id: int) -> str:
+        """Where the account's EasySendSMS delivery reports go; empty = nowhere."""
+        return self.report_urls.get(account_id, "")
 
     def webhook_secret(self, account_id: int, url: str) -> str | None:
         """The signing secret of an account's webhook, or None when it is no longer declared."""
@@ -99,7 +127,7 @@ class AccountDirectory:
             self._account_of(row).enabled = row.enabled and row.origin == Origin.STORE
         for stored in await self._store.load_credentials():
             self._credential_of(stored)
-        self._adopt_senders(await self._store.load_senders())
+        self._adopt_senders(await self._senders.load_senders())
 
     async def declare(self, specs: tuple[AccountSpec, ...]) -> "DeclaredAccounts":
         """Writes the declared accounts and their ways in to the store; memory stays as it is.
@@ -109,7 +137,7 @@ class AccountDirectory:
             StoreUnavailable: the store is away; the next declaration repairs what it has half.
         """
         self._check_currencies(specs)
-        senders = await self._store.load_senders()
+        senders = await self._senders.load_senders()
         declared = DeclaredAccounts(specs)
         for spec in specs:
             row = await self._store.declare(
@@ -138,7 +166,7 @@ class AccountDirectory:
                 )
         await self._store.disable_undeclared([spec.name for spec in specs])
         await self._store.disable_undeclared_credentials(declared.credential_ids())
-        declared.senders = await self._store.load_senders()
+        declared.senders = await self._senders.load_senders()
         return declared
 
     def adopt(self, declared: "DeclaredAccounts") -> None:
@@ -163,6 +191,8 @@ class AccountDirectory:
             self.on_disabled(unusable)
         self._adopt_senders(declared.senders)
         self._adopt_webhooks(declared.specs)
+        self._adopt_report_urls(declared.specs)
+        self._adopt_stored_texts(declared.specs)
 
     def _check_currencies(self, specs: tuple[AccountSpec, ...]) -> None:
         """Before anything is written: what the store would refuse halfway."""
@@ -181,19 +211,19 @@ class AccountDirectory:
         before = {
             row.name
             for row in rows
-            if row.account_id == account_id
-            and row.origin == Origin.FILE
-            and row.state == SenderState.APPROVED
+            if row.account_id == account_id and row.origin == Origin.FILE and row.may_send
         }
+        verified = SenderVerification.VERIFIED
         for sender in senders:
             if sender not in before:
-                await self._store.set_sender(
-                    account_id, sender, SenderState.APPROVED, "", Origin.FILE, now_ms
+                await self._senders.set_sender(
+                    account_id, sender, SenderState.APPROVED, verified, "", Origin.FILE, now_ms
                 )
         for gone in before - set(senders):
-            await self._store.set_sender(
-                account_id, gone, SenderState.REJECTED, "no longer declared", Origin.FILE, now_ms
-            )
+            await self._senders.set_sender(
+                account_id, gone, SenderState.REJECTED, verified, "no longer declared",
+                Origin.FILE, now_ms,
+            )  # fmt: skip
 
     def _adopt_account(self, spec: AccountSpec, row: StoredAccount) -> Account:
         account = self._account_of(row)
@@ -205,7 +235,7 @@ class AccountDirectory:
         account.number_check = spec.number_check
         account.charge_at = spec.charge_at
         account.refund = spec.refund
-        account.default_sender = next((s for s in spec.senders if s != ANY_SENDER), "")
+        self._default_of_file[account.id] = next((s for s in spec.senders if s != ANY_SENDER), "")
         return account
 
     def _adopt_token(
@@ -223,6 +253,7 @@ class AccountDirectory:
         credential = self._credential(id, account, spec.api_key)
         credential.digest = self._passwords.digest(spec.api_token)
         credential.account_sid = spec.account_sid
+        credential.error_codes = spec.error_codes
         credential.ip_allow = spec.ip_allow
         self._by_api_key[spec.api_key] = credential
 
@@ -249,6 +280,26 @@ class AccountDirectory:
                 secrets[account.id, hook.url] = hook.secret
         self.webhook_secrets, self.webhook_urls = secrets, urls
 
+    def _adopt_report_urls(self, specs: tuple[AccountSpec, ...]) -> None:
+        before = set(self.report_urls.values())
+        self.report_urls = {
+            self.by_name[spec.name].id: spec.report_url for spec in specs if spec.report_url
+        }
+        self.on_report_urls(set(self.report_urls.values()) - before)
+
+    def _adopt_stored_texts(self, specs: tuple[AccountSpec, ...]) -> None:
+        ids = [(spec, self.by_name[spec.name].id) for spec in specs]
+        self._templates = {
+            (account_id, template.id): template.content
+            for spec, account_id in ids
+            for template in spec.templates
+        }
+        self._contact_groups = {
+            (account_id, group.id): group.lines
+            for spec, account_id in ids
+            for group in spec.contact_groups
+        }
+
     # -- single changes by an operator -----------------------------------------------------------
 
     def add_token(self, id: int, account: Account, name: str, digest: bytes) -> Credential:
@@ -264,7 +315,7 @@ class AccountDirectory:
 
     async def reload_senders(self) -> None:
         """After a sender was approved or rejected."""
-        self._adopt_senders(await self._store.load_senders())
+        self._adopt_senders(await self._senders.load_senders())
 
     async def reload_balances(
         self,
@@ -324,13 +375,19 @@ class AccountDirectory:
         self.on_disabled(credential)
 
     def _adopt_senders(self, rows: list[StoredSender]) -> None:
+        """What may send; the default is the one chosen through an API, else the file's first."""
         approved: dict[int, set[str]] = {}
+        chosen: dict[int, str] = {}
         for row in rows:
-            if row.state == SenderState.APPROVED:
+            if row.may_send:
                 approved.setdefault(row.account_id, set()).add(row.name)
+                if row.is_default:
+                    chosen[row.account_id] = row.name
         for account in self.accounts.values():
             account.senders = approved.get(account.id, set())
             account.any_sender = ANY_SENDER in account.senders
+            declared = self._default_of_file.get(account.id, "")
+            account.default_sender = chosen.get(account.id, declared)
 
 
 @dataclass(slots=True)
@@ -350,6 +407,17 @@ class DeclaredAccounts:
     def credential_ids(self) -> set[int]:
         """Ids of every declared way in."""
         return {*self.token_ids.values(), *self.key_pair_ids.values(), *self.smpp_ids.values()}
+
+
+def _pieces(lines: str) -> Iterator[Sequence[str]]:
+    """The lines of a text, about a thousand numbers at a time."""
+    start = 0
+    while start < len(lines):
+        end = lines.find("\n", start + _PIECE_LENGTH)
+        if end < 0:
+            end = len(lines)
+        yield lines[start:end].split("\n")
+        start = end + 1
 
 
 def _token_name(spec: TokenSpec, number: int, digest: bytes) -> str:

@@ -97,6 +97,8 @@ class Fates:
         if before != _UNKNOWN:
             self._settle(message, state)
         journal = self._journal
+        if message.door_note < 0:
+            journal.end_recipient(message, before)
         if wants_notification(message.notify_when, state):
             self._plan_notification(message)
         journal.change_now(message, stored, token)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from gateway.domain.account import Account
+from gateway.domain.bulk_rows import COUNTED, BulkCounts, BulkRecipientChange, BulkRows
 from gateway.domain.charge import Charge
 from gateway.domain.commit_group import (
     CommitGroup,
@@ -17,10 +18,11 @@ from gateway.domain.commit_group import (
     LedgerKind,
     LedgerLine,
     MessageChange,
+    NewBatch,
     PartChange,
 )
 from gateway.domain.errors import Refusal
-from gateway.domain.lifecycle import MoneyState
+from gateway.domain.lifecycle import MessageState, MoneyState
 from gateway.domain.message import Batch, Changed, Message, Part
 
 # Bound once: reaching a member through its class costs eight times a global.
@@ -30,6 +32,7 @@ Stored = Callable[[object, bool], None]
 Result = Message | Batch | Charge
 Accepted = tuple[Callable[[Any, Any], None], object, Result]  # answer, its token, ...
 Moved = tuple[int, Account, LedgerKind, int, int]  # message key, ..., balance and held delta
+Ended = tuple[int, int, int, int, int, int]  # message key, bulk key, n, its state before, now, when
 
 UNSTORABLE = "unstorable"  # in the place of an error text that the store refuses
 
@@ -45,7 +48,8 @@ class Flight:
     """One commit group.  `rows` counts what it writes; 0 means only waiters."""
 
     __slots__ = (
-        "accepts", "after", "answers", "closed_at_ms", "currencies", "group", "money", "rows",
+        "accepts", "after", "answers", "closed_at_ms", "currencies", "ended", "fed", "group",
+        "money", "rows",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -54,16 +58,44 @@ class Flight:
         self.answers: list[tuple[int, IdempotencyRow]] = []  # (key of the result, its row)
         self.after: list[tuple[Stored, object]] = []
         self.money: list[Moved] = []  # by changes; it goes with the row of its message, always
+        self.fed: list[Message] = []  # of bulks, which have paid for them
+        self.ended: list[Ended] = []  # recipients of bulks; each goes with the row of its message
         self.currencies: dict[int, str] = {}  # of the accounts in its ledger lines, by id
         self.rows = 0
         self.closed_at_ms = 0
+
+    def take_charge(
+        self,
+        charge: Charge,
+        answer: Callable[[Any, Any], None],
+        token: object,
+        batch: NewBatch | None,
+        stored_answer: IdempotencyRow | None,
+    ) -> None:
+        """A charge; that of a bulk comes with its rows, and at its beginning with its `batch`."""
+        self.accepts.append((answer, token, charge))
+        if charge.bulk is not None:
+            self.fed.extend(charge.bulk.messages)
+        if batch is not None:
+            self.group.new_batches.append(batch)
+        if stored_answer is not None:
+            self.answers.append((charge.key, stored_answer))
+
+    def end_recipient(self, message: Message, before: MessageState) -> None:
+        """The recipient of a bulk that `message` was made of ends with it."""
+        if message.batch_key is None:
+            raise ValueError(f"message {message.key} is numbered in a bulk and names none")
+        n = -message.door_note
+        self.ended.append(
+            (message.key, message.batch_key, n, before, message.state, message.final_at_ms)
+        )
 
     def close(self, changed: list[Message], parts: list[Part], now_ms: int) -> None:
         """Turns live objects into rows."""
         group = self.group
         self.closed_at_ms = now_ms
-        if group.members:
-            group.new_messages = _new_rows(group.members)
+        if group.members or self.fed:
+            group.new_messages = _new_rows(group.members + self.fed)
         if changed:
             group.message_changes = _change_rows(changed)
         if parts:
@@ -78,17 +110,27 @@ class Flight:
         group.credit, group.ledger = _credit(
             group.members, charges, self.money, self.closed_at_ms, self.currencies
         )
+        self._recount_bulks([charge.bulk for charge in charges if charge.bulk is not None])
         self.rows = (
             len(group.new_messages)
             + len(group.message_changes)
             + len(self.money)
             + len(charges)
+            + len(group.new_bulk_recipients)
             + sum(len(getattr(group, name)) for name in _LOOSE_ROWS)
         )
 
+    def _recount_bulks(self, bulks: list[BulkRows]) -> None:
+        group = self.group
+        group.new_bulks = [bulk.bulk for bulk in bulks if bulk.bulk is not None]
+        group.new_bulk_recipients = [row for bulk in bulks for row in bulk.recipients]
+        group.bulk_steps = [bulk.step for bulk in bulks if bulk.step is not None]
+        group.recipient_changes, group.bulk_counts = _ends(self.ended)
+        group.bulk_counts += [bulk.counts for bulk in bulks if bulk.counts is not None]
+
     def accepts_of(self, account_ids: frozenset[int]) -> list[Accepted]:
-        """The accepts of these accounts."""
-        return [a for a in self.accepts if _account_of(a[2]).id in account_ids]
+        """The accepts of these accounts that spend something."""
+        return [a for a in self.accepts if _spender(a[2]) in account_ids]
 
     def refuse(self, losers: list[Accepted], refusal: Refusal) -> None:
         """Takes `losers` out, gives their reserved credit back and answers them."""
@@ -111,6 +153,7 @@ class Flight:
         self.accepts = accepts
         self.answers = [(key, row) for key, row in self.answers if wanted(key)]
         group.members = [m for m in group.members if wanted(m.key)]
+        self.fed = [m for m in self.fed if wanted(m.key)]
         group.new_messages = [row for row in group.new_messages if wanted(row[0])]
         group.new_batches = [row for row in group.new_batches if wanted(row.key)]
         group.door_texts = [row for row in group.door_texts if wanted(row.key)]
@@ -135,16 +178,17 @@ class Flight:
             return self._without_texts()
         first = Flight()
         first.closed_at_ms = self.closed_at_ms
-        first._take(rows[: len(rows) // 2], self.money)
-        self._take(rows[len(rows) // 2 :], self.money)
+        first._take(rows[: len(rows) // 2], self.money, self.ended)
+        self._take(rows[len(rows) // 2 :], self.money, self.ended)
         return [first, self]
 
-    def _take(self, rows: list[tuple[str, Any]], money: list[Moved]) -> None:
-        """Writes these rows, named by their lists, with their share of `money`, and no others."""
+    def _take(self, rows: list[tuple[str, Any]], money: list[Moved], ended: list[Ended]) -> None:
+        """Writes these rows, named by their lists, with what goes with them, and no others."""
         for name in _ROWS:
             setattr(self.group, name, [row for of, row in rows if of == name])
         keys = {change[0] for change in self.group.message_changes}
         self.money = [moved for moved in money if moved[0] in keys]
+        self.ended = [end for end in ended if end[0] in keys]
         self.recount()
 
     def _without_texts(self) -> "list[Flight] | None":
@@ -167,7 +211,7 @@ class Flight:
     def _without_accepts(self) -> "Flight | None":
         rest = Flight()
         rest.closed_at_ms = self.closed_at_ms
-        rest.after, rest.money = self.after, self.money
+        rest.after, rest.money, rest.ended = self.after, self.money, self.ended
         rest.group.message_changes = self.group.message_changes
         for name in _LOOSE_ROWS:
             setattr(rest.group, name, getattr(self.group, name))
@@ -195,7 +239,7 @@ class Flight:
         part, source = Flight(), self.group
         part.closed_at_ms = self.closed_at_ms
         keys = _keys_of(accepts)
-        part.answers = self.answers
+        part.answers, part.fed = self.answers, self.fed
         part.group.members, part.group.new_messages = source.members, source.new_messages
         part.group.new_batches, part.group.door_texts = source.new_batches, source.door_texts
         part._keep(accepts, keys.__contains__)
@@ -211,8 +255,18 @@ def give_back(message: Message) -> None:
     message.money = MoneyState.NONE
 
 
-def _account_of(result: Result) -> Account:
-    return result.messages[0].account if isinstance(result, Batch) else result.account
+def is_asked_for(accepted: Accepted) -> bool:
+    """False for a step of a bulk, which no customer waits for."""
+    result = accepted[2]
+    return not isinstance(result, Charge) or result.is_asked_for
+
+
+def _spender(result: Result) -> int | None:
+    """The account that pays for it; None when it takes nothing."""
+    if isinstance(result, Charge) and not result.spends:
+        return None
+    account = result.messages[0].account if isinstance(result, Batch) else result.account
+    return account.id
 
 
 def _keys_of(accepts: Iterable[Accepted]) -> set[int]:
@@ -221,6 +275,8 @@ def _keys_of(accepts: Iterable[Accepted]) -> set[int]:
         keys.add(result.key)
         if isinstance(result, Batch):
             keys.update(m.key for m in result.messages)
+        elif isinstance(result, Charge) and result.bulk is not None:
+            keys.update(m.key for m in result.bulk.messages)
     return keys
 
 
@@ -286,6 +342,25 @@ def _part_rows(parts: list[Part]) -> list[PartChange]:
     return rows
 
 
+# Where `BulkCounts` has a state; what is not final counts as pending.
+_PENDING_AT = 0
+_PLACE = {int(state): at for at, state in enumerate(COUNTED)}
+
+
+def _ends(ended: list[Ended]) -> tuple[list[BulkRecipientChange], list[BulkCounts]]:
+    """One change per recipient, the last, and one line of counts per bulk."""
+    changes: dict[tuple[int, int], BulkRecipientChange] = {}
+    counts: dict[int, list[int]] = {}
+    for _, bulk_key, n, before, state, at_ms in ended:
+        changes[bulk_key, n] = BulkRecipientChange(bulk_key, n, _PLAIN[state], at_ms)
+        moved = counts.get(bulk_key)
+        if moved is None:
+            moved = counts[bulk_key] = [0] * len(COUNTED)
+        moved[_PLACE.get(before, _PENDING_AT)] -= 1
+        moved[_PLACE[state]] += 1
+    return list(changes.values()), [BulkCounts(key, *moved) for key, moved in counts.items()]
+
+
 def _credit(
     members: list[Message],
     charges: list[Charge],
@@ -329,7 +404,10 @@ def _credit(
         balance[account_id] = balance.get(account_id, 0) + micros
     for charge in charges:
         account_id = charge.account.id
-        spenders = spenders | {account_id}
+        if not charge.balance_micros and not charge.held_micros:
+            continue
+        if charge.spends:
+            spenders = spenders | {account_id}
         currencies[account_id] = charge.account.currency
         balance[account_id] = balance.get(account_id, 0) + charge.balance_micros
         held[account_id] = held.get(account_id, 0) + charge.held_micros

@@ -40,8 +40,9 @@ from gateway.domain.errors import (
     StoreRejected,
     StoreUnavailable,
 )
+from gateway.domain.lifecycle import MessageState
 from gateway.domain.message import Batch, Changed, Message, Part, Submission
-from gateway.flow.flight import Accepted, Flight, Stored
+from gateway.flow.flight import Accepted, Flight, Stored, is_asked_for
 from gateway.flow.linger import Linger
 from gateway.flow.outage import Outage
 from gateway.ports import Clock, CommitEngine, Timer
@@ -51,7 +52,6 @@ from gateway.runtime.metrics import Counters
 _NO = Changed.NO
 _RIDING = Changed.RIDING
 _FORCED = Changed.FORCED
-_SPENT = (LedgerKind.CHARGE, LedgerKind.FEE)
 
 log = logging.getLogger("postern.journal")
 
@@ -217,11 +217,20 @@ class Journal:
         self._force(len(batch.messages))
 
     def accept_charge(
-        self, charge: Charge, answer: Callable[[Any, Charge | Refusal], None], token: object
+        self,
+        charge: Charge,
+        answer: Callable[[Any, Charge | Refusal], None],
+        token: object,
+        batch: NewBatch | None = None,
+        stored_answer: IdempotencyRow | None = None,
     ) -> None:
         """A charge whose money is already reserved in memory; `answer` follows as for a message."""
-        self._open.accepts.append((answer, token, charge))
-        self._force(1)
+        self._open.take_charge(charge, answer, token, batch, stored_answer)
+        self._force(1 + len(self._open.fed))
+
+    def end_recipient(self, message: Message, before: MessageState) -> None:
+        """The recipient of a bulk that `message` was made of ends with it, in the same group."""
+        self._open.end_recipient(message, before)
 
     def change(self, message: Message) -> None:
         """The message's new state rides along: one to two ticks late, `RIDE_ALONG_S` at most.
@@ -452,7 +461,7 @@ class Journal:
         counters.rows_committed += flight.rows
         for line in flight.group.ledger:
             currency = flight.currencies[line.account_id]
-            if line.kind in _SPENT:
+            if line.amount_micros < 0:  # by its sign: a fee may be given back
                 counters.charged_micros[currency] -= line.amount_micros
             else:
                 counters.refunded_micros[currency] += line.amount_micros
@@ -478,8 +487,12 @@ class Journal:
             elif type(result) is Batch:
                 first = result.messages[0]
                 accepted[DOOR_NAMES[first.door], first.account.name] += len(result.messages)
+            elif isinstance(result, Charge) and result.begun_count:
+                accepted[DOOR_NAMES[result.door], result.account.name] += result.begun_count
             answer(token, result)
         self.on_accepted(flight.group.members)
+        if flight.fed:
+            self.on_accepted(flight.fed)
 
     def _tell_probes(self, is_on_disk: bool) -> None:
         probes, self._probes = self._probes, []
@@ -516,13 +529,13 @@ class Journal:
         refusal = Refusal(RefusalCode.STORE_UNAVAILABLE, reason)
         # Those that gathered meanwhile would wait for an unknown time.
         for waiting in (*flights, *self._flights, self._open):
-            self._outage.refused += len(waiting.accepts)
+            self._outage.refused += sum(map(is_asked_for, waiting.accepts))
             self._refuse(waiting, list(waiting.accepts), refusal)
         self._forced = 0
         self._tell_probes(False)
 
     def _refuse(self, flight: Flight, losers: list[Accepted], refusal: Refusal) -> None:
-        for _, _, result in losers:
+        for _, _, result in filter(is_asked_for, losers):
             door = result.messages[0].door if isinstance(result, Batch) else result.door
             self._counters.refused[DOOR_NAMES[door], refusal.code] += 1
         flight.refuse(losers, refusal)

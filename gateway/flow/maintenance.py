@@ -5,6 +5,7 @@ the same flows as traffic does, so memory and disk never disagree.
 """
 
 import logging
+from collections.abc import Awaitable, Callable
 from heapq import heappop, heappush
 from itertools import islice
 
@@ -98,6 +99,8 @@ class Maintenance:
         self._looked_at = 0
         self._look_again_at = 0.0
         self._unripe: list[tuple[int, int]] = []  # heap of (ripe at, key)
+        # What must have seen the messages before they go.
+        self.before_purge: Callable[[], Awaitable[None]] = _nothing
 
     # -- validity --------------------------------------------------------------------------------
 
@@ -257,13 +260,15 @@ class Maintenance:
                 log.warning("purge.postponed")
 
     async def purge_once(self) -> None:
-        """Finished messages, ledger lines, idempotent answers, receipts of unknown messages."""
+        """Finished messages and bulks, ledger lines, idempotent answers, receipts of strangers."""
+        await self.before_purge()
         now_ms = self._clock.now_ms()
         retention = self._retention
         finished_before_ms = now_ms - self._retention_s * 1000
         parked_before_ms = now_ms - self._receipt_windows.longest_ms()
         for purge, before in (
             (retention.purge_finished, first_key_at(finished_before_ms)),
+            (retention.purge_bulks, first_key_at(finished_before_ms)),
             (retention.close_ledger, finished_before_ms),
             (retention.purge_answers, now_ms - IDEMPOTENCY_KEEP_MS),
             (retention.purge_parked_receipts, parked_before_ms),
@@ -275,6 +280,10 @@ class Maintenance:
 
     def _restored(self, row: StoredMessage) -> Message:
         return restored(row, self._accounts, self._credentials)
+
+
+async def _nothing() -> None:
+    pass
 
 
 def _wait_s(longest_s: float, term_s: float) -> float:

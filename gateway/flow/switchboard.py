@@ -22,7 +22,7 @@ class Switchboard:
         self._rates: tuple[RateSpec, ...] = ()
         self._timer: Timer | None = None
         self._ways: dict[tuple[int, int, str, str], tuple[Route | None, int | None]] = {}
-        self._digits = 0  # the longest prefix of any rule
+        self.digits = 0  # the longest prefix of any rule
         self.routes = RouteTable(())
         self.tariff = Tariff((), clock.now_ms())
 
@@ -33,7 +33,7 @@ class Switchboard:
 
         Remembered by as many leading digits as any rule looks at: the answer cannot depend on more.
         """
-        key = (channel, account.id, sender, recipient[: self._digits])
+        key = (channel, account.id, sender, recipient[: self.digits])
         way = self._ways.get(key)
         if way is None:
             if len(self._ways) >= MOST_WAYS:
@@ -51,7 +51,7 @@ class Switchboard:
 
     def _forget_ways(self) -> None:
         self._ways.clear()
-        self._digits = max(
+        self.digits = max(
             (
                 *(len(route.prefix) for route in self.routes.routes),
                 *(len(rate.prefix) for rate in self._rates),

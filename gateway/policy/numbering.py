@@ -34,6 +34,13 @@ class Plan(NamedTuple):
     general: PhoneNumberDesc
 
 
+class TrunkForm(NamedTuple):
+    """How a number of a region is dialled there with its trunk "0"; group 1 is the national one."""
+
+    country_code: str
+    matches: Callable[[str], re.Match[str] | None]
+
+
 def is_region(code: str) -> bool:
     """Whether `code` is an ISO 3166 alpha-2 region with a numbering plan (upper case)."""
     return code in phonenumbers.SUPPORTED_REGIONS
@@ -42,7 +49,7 @@ def is_region(code: str) -> bool:
 class NumberPlan:
     """The numbering plans of all countries and of the non-geographic codes (800, 870, 881 ...)."""
 
-    __slots__ = ("_national_forms", "_total_lengths", "_valid")
+    __slots__ = ("_national_forms", "_total_lengths", "_trunk_forms", "_valid")
 
     def __init__(self) -> None:
         self._total_lengths: dict[str, frozenset[int]] = {}
@@ -58,6 +65,7 @@ class NumberPlan:
         # Compiled on first use: most gateways see few countries, and +1 alone is 25 plans.
         self._valid: dict[str, Match] = {}
         self._national_forms: dict[str, Match] = {}
+        self._trunk_forms: dict[str, TrunkForm] = {}
 
     def normalise(self, raw: str, region: str = "", *, international: bool = False) -> str | None:
         """E.164 digits of `raw`, without "+", or None when it is no number at all.
@@ -72,8 +80,9 @@ class NumberPlan:
         trunk prefix; if that makes no possible number, it is E.164 digits after all.  So an account
         with a region writes foreign numbers with "+" or "00".
 
-        Fast path: "+", "00" or nothing before at most 15 digits that are not in doubt.  The library
-        reads the rest, at 10 to 30 us: numbers with separators, and possible national forms.
+        Fast paths: "+", "00" or nothing before at most 15 digits that are not in doubt; and a trunk
+        "0" before a national number of the region.  The library reads the rest, at 10 to 30 us:
+        numbers with separators, and other national forms that are possible.
         """
         written = _E164(raw)
         if written is not None:
@@ -82,8 +91,14 @@ class NumberPlan:
                 return digits
             if not self._is_national_form(digits, region):
                 return digits
-        elif _WRITTEN(raw) is None:
-            return None
+        else:
+            if region and not international:
+                trunk_form = self._trunk_forms.get(region) or self._compile_trunk_form(region)
+                dialled = trunk_form.matches(raw)
+                if dialled is not None:
+                    return trunk_form.country_code + dialled[1]
+            if _WRITTEN(raw) is None:
+                return None
         return self._read_written(raw, "" if international else region)
 
     def accepts(self, digits: str, check: NumberCheck) -> bool:
@@ -122,6 +137,27 @@ class NumberPlan:
         matches = re.compile(trunk + _any_length(plan.general)).fullmatch
         self._national_forms[region] = matches
         return matches
+
+    def _compile_trunk_form(self, region: str) -> "TrunkForm":
+        code = phonenumbers.country_code_for_region(region)
+        plan = _plan(code, region)
+        metadata = plan.metadata
+        pattern = "(?!)"
+        # The library reads these as we do.  Where a plan has more to say of its trunk prefix, or a
+        # number might be one dialled abroad, we ask it.
+        if (
+            metadata.national_prefix_for_parsing == "0"
+            and not metadata.national_prefix_transform_rule
+        ):
+            totals = self._total_lengths[f"{code}00"[:3]]
+            lengths = [n for n in plan.general.possible_length if len(str(code)) + n in totals]
+            abroad = metadata.international_prefix or "(?!)"
+            national = plan.general.national_number_pattern
+            anyhow = "|".join(rf"\d{{{n}}}" for n in lengths)
+            pattern = rf"(?!{abroad})0(?=(?:{anyhow})\Z)((?:{national}))"
+        matches = re.compile(pattern, re.ASCII).fullmatch
+        form = self._trunk_forms[region] = TrunkForm(str(code), matches)
+        return form
 
     def _compile_valid(self, head: str) -> Match:
         code = next(c for c in (head[:1], head[:2], head) if int(c) in COUNTRY_CODE_TO_REGION_CODE)

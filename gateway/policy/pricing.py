@@ -29,6 +29,10 @@ class Tariff:
             for key, table in chosen.items()
         }
 
+    def has_rates(self, channel: str, currency: str) -> bool:
+        """Whether anything is sold on `channel` in `currency`."""
+        return (channel, currency) in self._tables
+
     def price_micros(self, channel: str, currency: str, recipient: str) -> int | None:
         """Price of one part to `recipient` (E.164 digits), or None when no rate covers it."""
         table = self._tables.get((channel, currency))

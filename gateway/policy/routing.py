@@ -34,6 +34,15 @@ class RouteTable:
                     return route
         return None
 
+    def covers(self, channel: int, account_id: int, recipient: str) -> bool:
+        """Whether some route takes messages of the account to `recipient`, by some sender."""
+        table = self._tables.get(channel)
+        return table is not None and any(
+            route.account_id is None or route.account_id == account_id
+            for candidates in table.matches(recipient)
+            for route in candidates
+        )
+
 
 def _conditions(route: Route) -> int:
     return (route.account_id is not None) + (route.sender is not None)

@@ -21,6 +21,13 @@ def take(bucket: list[float], rate_per_s: float, burst: float, cost: int, now: f
     return False
 
 
+def level(bucket: list[float], rate_per_s: float, burst: float, now: float) -> float:
+    """Tokens that are there now; below 0 = in debt."""
+    if not bucket[1]:
+        return burst
+    return min(burst, bucket[0] + (now - bucket[1]) * rate_per_s)
+
+
 def wait_s(bucket: list[float], rate_per_s: float, cost: float) -> float:
     """Seconds until `cost` tokens will be there, counted from the bucket's own time."""
     return max(0.0, (cost - bucket[0]) / rate_per_s)

@@ -1,4 +1,4 @@
-"""Accounts, their credentials and their senders: what the directory loads and a reload changes.
+"""Accounts and their credentials: what the directory loads and a reload changes.
 
 Balances are here as rows only; commit groups and `gateway.store.ledger` move them.  Nothing is ever
 deleted: messages and ledger lines name these ids for ever.
@@ -11,10 +11,8 @@ from gateway.domain.errors import ConfigurationError, StoreRejected
 from gateway.domain.identity import (
     CredentialKind,
     Origin,
-    SenderState,
     StoredAccount,
     StoredCredential,
-    StoredSender,
 )
 from gateway.ports import Clock
 from gateway.store.engine import Engine, Row, Transaction
@@ -173,43 +171,6 @@ class Accounts:
             origin.value,
             self._clock.now_ms(),
         )
-
-    # --- senders --------------------------------------------------------------------------------
-
-    async def load_senders(self) -> list[StoredSender]:
-        """All senders, whatever their state."""
-        rows = await self._engine.fetch(
-            "SELECT account_id, name, state, reason, origin, changed_at_ms FROM sender"
-            " ORDER BY account_id, name"
-        )
-        return [
-            StoredSender(account_id, name, SenderState(state), reason, Origin(origin), at_ms)
-            for account_id, name, state, reason, origin, at_ms in rows
-        ]
-
-    async def set_sender(
-        self,
-        account_id: int,
-        name: str,
-        state: SenderState,
-        reason: str,
-        origin: Origin,
-        at_ms: int,
-    ) -> None:
-        """Makes or changes the account's sender `name`."""
-        async with self._engine.transaction() as transaction:
-            await transaction.execute(
-                "INSERT INTO sender (account_id, name, state, reason, origin, changed_at_ms)"
-                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (account_id, name) DO UPDATE SET"
-                " state = excluded.state, reason = excluded.reason, origin = excluded.origin,"
-                " changed_at_ms = excluded.changed_at_ms",
-                account_id,
-                name,
-                int(state),
-                reason,
-                int(origin),
-                at_ms,
-            )
 
 
 async def _insert(

@@ -63,10 +63,16 @@ _PAGE = (
 
 
 def _sum(what: str, money: MoneyState) -> str:
-    """Over the messages of a page whose money is there."""
+    """Over the rows whose money is there."""
     return f"CAST(sum(CASE WHEN money = {money:d} THEN {what} ELSE 0 END) AS bigint)"
 
 
+# What bulks have paid for recipients that are no messages yet.
+_BULKS = (
+    f"SELECT account_id, {_sum('unfed_micros', _HELD)}, {_sum('unfed_micros', _CHARGED)},"
+    f" {_sum('unfed_count', _CHARGED)} FROM bulk"
+    " WHERE state > 0 AND unfed_micros <> 0{of_account} GROUP BY account_id"
+)
 _COUNT = "CASE WHEN charge_micros <> 0 THEN 1 ELSE 0 END"
 _MESSAGES = (
     f"SELECT account_id, max(key), count(*), {_sum('charge_micros', _HELD)},"
@@ -229,6 +235,7 @@ class LedgerAudit:
             audits = {id: audits[id]}
         await self._read_lines(audits, id)
         await self._read_messages(audits, id)
+        await self._read_bulks(audits, id)
         return list(audits.values())
 
     async def _read_lines(self, audits: dict[int, AccountAudit], id: int | None) -> None:
@@ -255,6 +262,14 @@ class LedgerAudit:
                     await self._name_faulty(audit, last, id)
             last = max(row[1] for row in sums)
             self._count(sum(row[2] for row in sums))
+
+    async def _read_bulks(self, audits: dict[int, AccountAudit], id: int | None) -> None:
+        sql = _BULKS.format(of_account=_of_account(id))
+        for account_id, held, charged, charged_count in await self._fetch(sql):
+            audit = _of(audits, account_id)
+            audit.open_holds_micros += held
+            audit.charged_micros += charged
+            audit.charged_count += charged_count
 
     async def _name_faulty(self, audit: AccountAudit, after: int, id: int | None) -> None:
         sql = _FAULTY.format(of_account=_of_account(id))

@@ -5,7 +5,7 @@ what SQLite and PostgreSQL both understand.  An engine writes the hot statements
 in its own way and owns the connections; it knows no meaning of a table.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -17,13 +17,16 @@ Done = Callable[[CommitGroup, Exception | None], None]
 
 
 class Transaction(Protocol):
-    """An open cold transaction.  Both methods raise `StoreUnavailable` or `StoreRejected`."""
+    """An open cold transaction.  Its methods raise `StoreUnavailable` or `StoreRejected`."""
 
     async def execute(self, sql: str, *params: object) -> int:
         """Runs one statement; returns how many rows it changed (0 for definitions)."""
 
     async def fetch(self, sql: str, *params: object) -> list[Row]:
         """Runs one query, or one statement with RETURNING, and returns its rows."""
+
+    async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """Inserts many rows at the price of few statements."""
 
 
 class Engine(Protocol):

@@ -70,6 +70,16 @@ def report_state_conflicts(group: CommitGroup, changed: int) -> None:
         log.error("store.state_conflict", extra={"fields": fields})
 
 
+def check_bulks(expected: int, changed: int) -> None:
+    """Makes sure that every bulk was where its step began: the price of its messages is at stake.
+
+    Raises:
+        StoreRejected: one was not; a defect in the flow, never in the data.
+    """
+    if changed != expected:
+        raise StoreRejected(f"{expected - changed} bulks are not where their step begins")
+
+
 def _sum(one: CreditChange, other: CreditChange) -> CreditChange:
     return CreditChange(
         one.account_id,

@@ -18,6 +18,7 @@ from gateway.domain.commit_group import (
 from gateway.domain.lifecycle import MessageState
 from gateway.domain.message import PRIORITIES, IdempotencyKey, StoredAnswer
 from gateway.domain.provider_id import canonical_id
+from gateway.domain.receipt import AwaitedReceipt
 from gateway.store.engine import Engine, Row, placeholders
 
 # Content stands in the batch when the message has none of its own.
@@ -32,7 +33,8 @@ _PARTS_AT_ONCE = 500  # placeholders in one statement
 
 _LAST_KEY = (
     "SELECT coalesce(max(last), 0) FROM"
-    " (SELECT max(key) AS last FROM message UNION ALL SELECT max(key) FROM batch) AS keys"
+    " (SELECT max(key) AS last FROM message UNION ALL SELECT max(key) FROM batch"
+    " UNION ALL SELECT max(key) FROM bulk) AS keys"
 )
 # One index probe per account and class; DISTINCT would read every queued row.
 _QUEUES = (
@@ -70,6 +72,13 @@ _BY_PROVIDER_ID = (
     f" UNION SELECT message_key FROM part WHERE {_MAY_MOVE} AND {_HAS_ID}"
     f" AND provider_id = ? AND {_CANONICAL} IN ({{ids}})) ORDER BY m.key"
 )
+_AWAITED = (
+    f"SELECT {_CANONICAL}, key, provider_message_id, recipient, sent_at_ms FROM message"
+    f" WHERE {_MAY_MOVE} AND {_HAS_ID} AND provider_id = ? AND state = 2"
+    # The first condition is the index's, the second the page's.
+    f" AND {_CANONICAL} >= ? AND ({_CANONICAL}, key) > (?, ?)"
+    f" ORDER BY {_CANONICAL}, key LIMIT ?"
+)
 _OWED = (
     f"{_SELECT} WHERE m.notified = 1 AND m.credential_id = ? AND m.key > ? ORDER BY m.key LIMIT ?"
 )
@@ -90,7 +99,7 @@ class Messages:
         return key
 
     async def last_key(self) -> int:
-        """The greatest key of any message or batch, 0 in an empty store."""
+        """The greatest key of any message, batch or bulk, 0 in an empty store."""
         rows = await self._engine.fetch(_LAST_KEY)
         key: int = rows[0][0]
         return key
@@ -134,6 +143,16 @@ class Messages:
             return []
         sql = _BY_PROVIDER_ID.replace("{ids}", placeholders(len(forms)))
         return await self._read(sql, provider_id, *forms, provider_id, *forms)
+
+    async def awaited(
+        self, provider_id: int, after: tuple[str, int], limit: int
+    ) -> list[AwaitedReceipt]:
+        """SENT rows of one provider that have its id, in order of the ids, past `after`.
+
+        ("", 0) is before all of them.
+        """
+        rows = await self._engine.fetch(_AWAITED, provider_id, after[0], *after, limit)
+        return [AwaitedReceipt((form, key), *rest) for form, key, *rest in rows]
 
     async def owed_notifications(
         self, credential_id: int, after_key: int, limit: int

@@ -8,7 +8,7 @@ the middle.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache, partial
 from itertools import count
@@ -167,6 +167,13 @@ class PostgresTransaction:
         except Exception as error:
             raise self._writer.translated(error) from error
         return [tuple(row) for row in rows]
+
+    async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """Inserts many rows by COPY."""
+        try:
+            await self._connection.copy_records_to_table(table, records=rows, columns=columns)
+        except Exception as error:
+            raise self._writer.translated(error) from error
 
 
 @lru_cache(maxsize=512)

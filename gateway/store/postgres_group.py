@@ -8,6 +8,13 @@ whose keys are ours or the database's own.
 
 from collections.abc import Sequence
 
+from gateway.domain.bulk_rows import (
+    BulkCounts,
+    BulkRecipientChange,
+    BulkStep,
+    NewBulk,
+    NewBulkRecipient,
+)
 from gateway.domain.commit_group import (
     CommitGroup,
     CreditChange,
@@ -41,6 +48,8 @@ _ARRAY_TYPES = {
     "body_digest": "bytea",
     "status": "smallint",
     "body": "bytea",
+    "sender": "text",
+    "classes": "text",
 }
 
 
@@ -49,12 +58,12 @@ def _unnest(columns: Sequence[str]) -> str:
     return f"unnest({', '.join(arrays)})"
 
 
-def _replace(table: str, columns: Sequence[str], key_columns: int) -> str:
+def _replace(table: str, columns: Sequence[str], key_columns: int, condition: str = "") -> str:
     names, keys = ", ".join(columns), ", ".join(columns[:key_columns])
     assignments = ", ".join(f"{name} = excluded.{name}" for name in columns[key_columns:])
     return (
         f"INSERT INTO {table} ({names}) SELECT * FROM {_unnest(columns)}"
-        f" ON CONFLICT ({keys}) DO UPDATE SET {assignments}"
+        f" ON CONFLICT ({keys}) DO UPDATE SET {assignments}{condition}"
     )
 
 
@@ -62,9 +71,13 @@ def _values(columns: Sequence[str]) -> str:
     return f"{_unnest(columns)} AS v ({', '.join(columns)})"
 
 
-_ASSIGNMENTS = ", ".join(f"{name} = v.{name}" for name in MessageChange._fields[2:])
+def _assigned(columns: Sequence[str]) -> str:
+    return ", ".join(f"{name} = v.{name}" for name in columns)
+
+
 _CHANGE_MESSAGE = (
-    f"UPDATE message SET {_ASSIGNMENTS} FROM {_values(MessageChange._fields)}"
+    f"UPDATE message SET {_assigned(MessageChange._fields[2:])}"
+    f" FROM {_values(MessageChange._fields)}"
     " WHERE message.key = v.key AND message.state = v.was_state"
 )
 _CHANGE_CREDIT = (
@@ -83,6 +96,21 @@ _UNPARK_RECEIPT = (
     f" {_values(('provider_id', 'provider_message_id'))}"
     " WHERE parked_receipt.provider_id = v.provider_id"
     " AND parked_receipt.provider_message_id = v.provider_message_id"
+)
+# An intake of many recipients has its row already; no other state is ever written over.
+_BEGIN_BULK = _replace("bulk", NewBulk._fields, 1, " WHERE bulk.state = 0")
+_STEP_BULK = (
+    f"UPDATE bulk SET {_assigned(BulkStep._fields[3:])} FROM {_values(BulkStep._fields)}"
+    " WHERE bulk.key = v.key AND bulk.state = v.was_state AND bulk.fed_n = v.was_fed_n"
+)
+_CHANGE_RECIPIENT = (
+    f"UPDATE bulk_recipient SET {_assigned(BulkRecipientChange._fields[2:])}"
+    f" FROM {_values(BulkRecipientChange._fields)}"
+    " WHERE bulk_recipient.bulk_key = v.bulk_key AND bulk_recipient.n = v.recipient_n"
+)
+_SUMS = ", ".join(f"{name} = bulk.{name} + v.{name}" for name in BulkCounts._fields[1:])
+_COUNT_IN_BULK = (
+    f"UPDATE bulk SET {_SUMS} FROM {_values(BulkCounts._fields)} WHERE bulk.key = v.key"
 )
 
 
@@ -118,6 +146,8 @@ async def _write_messages(connection: Connection, group: CommitGroup) -> None:
         await _copy(connection, "message", NewMessage._fields, group.new_messages)
     if group.door_texts:
         await _copy(connection, "door_text", DoorText._fields, group.door_texts)
+    if group.new_bulks or group.bulk_steps:
+        await _write_bulks(connection, group)
     if group.message_changes:
         status = await _execute(connection, _CHANGE_MESSAGE, group.message_changes)
         group_checks.report_state_conflicts(group, changed_rows(status))
@@ -127,7 +157,23 @@ async def _write_messages(connection: Connection, group: CommitGroup) -> None:
         await connection.execute(_MARK_NOTIFIED, group.notified_keys)
 
 
+async def _write_bulks(connection: Connection, group: CommitGroup) -> None:
+    if group.new_bulks:
+        status = await _execute(connection, _BEGIN_BULK, group.new_bulks)
+        group_checks.check_bulks(len(group.new_bulks), changed_rows(status))
+    if group.new_bulk_recipients:
+        columns = NewBulkRecipient._fields
+        await _copy(connection, "bulk_recipient", columns, group.new_bulk_recipients)
+    if group.bulk_steps:
+        status = await _execute(connection, _STEP_BULK, group.bulk_steps)
+        group_checks.check_bulks(len(group.bulk_steps), changed_rows(status))
+
+
 async def _write_rest(connection: Connection, group: CommitGroup) -> None:
+    if group.recipient_changes:
+        await _execute(connection, _CHANGE_RECIPIENT, group.recipient_changes)
+    if group.bulk_counts:
+        await _execute(connection, _COUNT_IN_BULK, group.bulk_counts)
     if group.events:
         await _copy(connection, "event", MessageEvent._fields, group.events)
     if group.idempotency:

@@ -2,7 +2,9 @@
 
 # ruff: noqa: S608 - statements are built from names and numbers of our own
 
+from gateway.domain.bulk import BulkState
 from gateway.domain.lifecycle import FIRST_FINAL, MoneyState, Notified
+from gateway.store.bulks import remove_recipients
 from gateway.store.closing import Closing
 from gateway.store.engine import Engine, Transaction
 from gateway.store.webhook_deliveries import DeliveryState
@@ -34,6 +36,19 @@ _COUNT_IN_BATCHES = (
     " GROUP BY batch_key) AS gone WHERE batch.key = gone.batch_key"
 )
 
+# A bulk of which every recipient has its end and every message is gone, its batch with them; one
+# that was cancelled never had messages.
+_OVER = (
+    f"(state = {BulkState.RUNNING:d} AND pending = 0"
+    " AND NOT EXISTS (SELECT 1 FROM batch WHERE batch.key = bulk.key)"
+    f" OR state = {BulkState.CANCELLED:d})"
+)
+_OLD_BULKS = (
+    f"SELECT key, state, recipients FROM bulk WHERE key < ? AND (state = {BulkState.INTAKE:d}"
+    f" OR {_OVER}) ORDER BY key LIMIT ?"
+)
+_OLD_KEYS = f"SELECT key FROM bulk WHERE key <= ? AND {_OVER}"
+
 
 class Retention:
     """`ports.Retention` and the housekeeping of the smaller tables."""
@@ -52,6 +67,24 @@ class Retention:
         async with self._engine.transaction() as transaction:
             last = (await transaction.fetch(_LAST, before_key, limit))[0][0]
             return 0 if last is None else await _purge_up_to(transaction, last)
+
+    async def purge_bulks(self, before_key: int, limit: int) -> int:
+        """Removes up to `limit` recipients of finished bulks begun before; returns how many.
+
+        A bulk goes with its last recipient; one that is too large for one step is no bulk any more
+        once the first has begun.  The answer is `limit` whenever there may be more.
+        """
+        async with self._engine.transaction() as transaction:
+            old = await transaction.fetch(_OLD_BULKS, before_key, limit)
+            removed = last = 0
+            for key, state, recipients in old:
+                if state == BulkState.INTAKE or removed + recipients > limit:
+                    break
+                removed, last = removed + recipients, key
+            if last:
+                await _purge_bulks_up_to(transaction, last)
+                return removed if last == old[-1][0] and len(old) < limit else limit
+            return await _purge_one_bulk(transaction, old[0][0], limit) if old else 0
 
     async def purge_answers(self, before_ms: int, limit: int) -> int:
         """Forgets up to `limit` stored answers of idempotent requests older than `before_ms`."""
@@ -77,6 +110,26 @@ class Retention:
     async def close_ledger(self, before_ms: int, limit: int) -> int:
         """Looks at `limit` ledger lines older than `before_ms` and folds them day by day."""
         return await self._closing.fold(before_ms, limit)
+
+
+async def _purge_bulks_up_to(transaction: Transaction, last_key: int) -> None:
+    await transaction.execute(
+        f"DELETE FROM bulk_recipient WHERE bulk_key IN ({_OLD_KEYS})", last_key
+    )
+    await transaction.execute(f"DELETE FROM batch WHERE key IN ({_OLD_KEYS})", last_key)
+    await transaction.execute(f"DELETE FROM bulk WHERE key <= ? AND {_OVER}", last_key)
+
+
+async def _purge_one_bulk(transaction: Transaction, key: int, limit: int) -> int:
+    """A step of it; returns `limit`, because others may follow."""
+    await transaction.execute("DELETE FROM batch WHERE key = ?", key)
+    if await remove_recipients(transaction, key, limit) == limit:
+        await transaction.execute(
+            f"UPDATE bulk SET state = {BulkState.INTAKE:d} WHERE key = ?", key
+        )
+    else:
+        await transaction.execute("DELETE FROM bulk WHERE key = ?", key)
+    return limit
 
 
 async def _purge_up_to(transaction: Transaction, last_key: int) -> int:

@@ -3,7 +3,7 @@
 Three kinds of connection.  The *writer*'s thread runs commit groups and cold transactions.
 *Readers* (aiosqlite, read-only) answer queries and never wait for the writer.  The *checkpointer*
 moves the write-ahead log into the database every 250 ms of traffic, so that no commit pays for it;
-when the log outgrows its cap, it holds the writer's turn once and empties it.
+when the log outgrows its cap, it holds the writer's turn once and begins it again.
 
 A commit is on disk when its frames are synced: one fdatasync per group.
 
@@ -15,7 +15,7 @@ import asyncio
 import logging
 import os
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,7 @@ from gateway.runtime.supervisor import Supervisor
 from gateway.store.engine import Done, Row
 from gateway.store.sqlite_errors import translated
 from gateway.store.sqlite_files import StoreFiles, lock_out_others
-from gateway.store.sqlite_group import CACHED_STATEMENTS, commit, write_group
+from gateway.store.sqlite_group import CACHED_STATEMENTS, commit, insertion, write_group
 from gateway.store.sqlite_thread import Job, SqliteThread
 from gateway.store.turn import WriterTurn
 
@@ -43,6 +43,8 @@ READERS = 2
 CHECKPOINT_INTERVAL_S = 0.25
 CHECKPOINT_PAUSES = 4  # a slow disk rests this many times as long as its last checkpoint took
 WAL_LIMIT_BYTES = 64 * 1024 * 1024
+# From here on the file is also cut, which holds everybody up for a tenth of a second.
+WAL_LARGE_BYTES = 2 * WAL_LIMIT_BYTES
 # A reader in a long query keeps the log from being emptied; ask again only after this long.
 FORCED_CHECKPOINT_INTERVAL_S = 5.0
 _FORCED_CHECKPOINT_WAIT_MS = 200
@@ -167,6 +169,10 @@ class SqliteEngine:
 
         return await self._call(job)
 
+    async def insert(self, table: str, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+        """Many rows on the writer, in one job.  For `SqliteTransaction`."""
+        await self._call(lambda connection: insertion(table, columns).run(connection, rows))
+
     async def _call(self, job: Job[T]) -> T:
         try:
             return await self._writer.call(job)
@@ -217,9 +223,9 @@ class SqliteEngine:
             pause_s = max(CHECKPOINT_INTERVAL_S, CHECKPOINT_PAUSES * took_s)
 
     async def checkpoint(self) -> None:
-        """Moves the log's pages into the database; empties the log when it is over its cap."""
-        pages = await self._checkpointer.call(_checkpoint_passively)
-        if pages * self._page_bytes <= WAL_LIMIT_BYTES:
+        """Moves the log's pages into the database; begins the log again when it is over its cap."""
+        octets = self._page_bytes * await self._checkpointer.call(_checkpoint_passively)
+        if octets <= WAL_LIMIT_BYTES:
             self._log_is_kept = False
             return
         if self._clock.monotonic() < self._forced_after:
@@ -227,17 +233,18 @@ class SqliteEngine:
         self._forced_after = self._clock.monotonic() + FORCED_CHECKPOINT_INTERVAL_S
         await self._turn.acquire()
         try:
-            is_empty = await self._checkpointer.call(_truncate_log)
+            mode = "TRUNCATE" if octets > WAL_LARGE_BYTES else "RESTART"
+            is_free = await self._checkpointer.call(partial(_begin_log_again, mode))
         finally:
             self._turn.release(cold=True)
-        if not is_empty and not self._log_is_kept:
+        if not is_free and not self._log_is_kept:
             fields = {
                 "path": f"{self._path}-wal",
-                "octets": pages * self._page_bytes,
+                "octets": octets,
                 "reason": "a program reads an old state of the store: it grows until that ends",
             }
             log.warning("store.log_kept", extra={"fields": fields})
-        self._log_is_kept = not is_empty
+        self._log_is_kept = not is_free
 
     # --- files that are taken away --------------------------------------------------------------
 
@@ -347,6 +354,10 @@ class SqliteTransaction:
         """Runs one query and returns its rows."""
         return (await self._engine.run(sql, params))[1]
 
+    async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """Inserts many rows."""
+        await self._engine.insert(table, tuple(columns), rows)
+
 
 def _wait_until_free(connection: sqlite3.Connection) -> None:
     """Until no other program writes; raises when one goes on for longer than the busy timeout."""
@@ -372,7 +383,7 @@ def _checkpoint_passively(connection: sqlite3.Connection) -> int:
     return pages
 
 
-def _truncate_log(connection: sqlite3.Connection) -> bool:
-    """Whether the log is empty now."""
-    is_busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+def _begin_log_again(mode: str, connection: sqlite3.Connection) -> bool:
+    """Whether the next write goes to the beginning of the log; TRUNCATE also cuts the file."""
+    is_busy = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()[0]
     return not is_busy

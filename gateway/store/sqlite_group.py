@@ -12,8 +12,16 @@ that one statement does them all.  Runs on the writer thread.
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from itertools import chain
 
+from gateway.domain.bulk_rows import (
+    BulkCounts,
+    BulkRecipientChange,
+    BulkStep,
+    NewBulk,
+    NewBulkRecipient,
+)
 from gateway.domain.commit_group import (
     CommitGroup,
     CreditChange,
@@ -78,22 +86,29 @@ class MultiRow:
             larger = (size, sql)
 
 
-def _insert(table: str, columns: Sequence[str], tail: str = "") -> MultiRow:
+@lru_cache
+def insertion(table: str, columns: Sequence[str], tail: str = "") -> MultiRow:
+    """The statement that inserts rows of these columns."""
     return MultiRow(f"INSERT INTO {table} ({', '.join(columns)}) VALUES", len(columns), tail)
 
 
-def _replace(table: str, columns: Sequence[str], key_columns: int) -> MultiRow:
+def _replace(table: str, columns: Sequence[str], key_columns: int, condition: str = "") -> MultiRow:
     keys, others = columns[:key_columns], columns[key_columns:]
     assignments = ", ".join(f"{name} = excluded.{name}" for name in others)
-    return _insert(table, columns, f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {assignments}")
+    return insertion(
+        table, columns, f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {assignments}{condition}"
+    )
 
 
-# A VALUES list in FROM calls its columns column1, column2, ...
-_ASSIGNMENTS = ", ".join(
-    f"{name} = v.column{n}" for n, name in enumerate(MessageChange._fields, 1) if n > 2
-)
+def _assigned(columns: Sequence[str], key_columns: int) -> str:
+    # A VALUES list in FROM calls its columns column1, column2, ...
+    return ", ".join(
+        f"{name} = v.column{n}" for n, name in enumerate(columns, 1) if n > key_columns
+    )
+
+
 _CHANGE_MESSAGE = MultiRow(
-    f"UPDATE message SET {_ASSIGNMENTS} FROM (VALUES",
+    f"UPDATE message SET {_assigned(MessageChange._fields, 2)} FROM (VALUES",
     len(MessageChange._fields),
     ") AS v WHERE message.key = v.column1 AND message.state = v.column2",
     fill=True,
@@ -106,21 +121,45 @@ _CHANGE_CREDIT = MultiRow(
     " OR balance_micros + v.column2 - held_micros - v.column3 >= limit_micros)"
     " RETURNING account.id, balance_micros",
 )
-_INSERT_LEDGER = _insert("ledger", group_checks.LEDGER_COLUMNS)
-_INSERT_BATCH = _insert("batch", NewBatch._fields)
-_INSERT_DOOR_TEXT = _insert("door_text", DoorText._fields)
-_INSERT_MESSAGE = _insert("message", NewMessage._fields)
+_INSERT_LEDGER = insertion("ledger", group_checks.LEDGER_COLUMNS)
+_INSERT_BATCH = insertion("batch", NewBatch._fields)
+_INSERT_DOOR_TEXT = insertion("door_text", DoorText._fields)
+_INSERT_MESSAGE = insertion("message", NewMessage._fields)
 _REPLACE_PART = _replace("part", PartChange._fields, 2)
 _MARK_NOTIFIED = MultiRow(
     "UPDATE message SET notified = 2 WHERE notified = 1 AND key IN (VALUES", 1, ")", fill=True
 )
-_INSERT_EVENT = _insert("event", MessageEvent._fields)
+_INSERT_EVENT = insertion("event", MessageEvent._fields)
 _REPLACE_ANSWER = _replace("idempotency", IdempotencyRow._fields, 3)
-_PARK_RECEIPT = _insert("parked_receipt", ParkedReceipt._fields)
+_PARK_RECEIPT = insertion("parked_receipt", ParkedReceipt._fields)
 _UNPARK_RECEIPT = MultiRow(
     "DELETE FROM parked_receipt WHERE (provider_id, provider_message_id) IN (VALUES", 2, ")"
 )
-_INSERT_DELIVERY = _insert("webhook_delivery", NewWebhookDelivery._fields)
+_INSERT_DELIVERY = insertion("webhook_delivery", NewWebhookDelivery._fields)
+# An intake of many recipients has its row already; no other state is ever written over.
+_BEGIN_BULK = _replace("bulk", NewBulk._fields, 1, " WHERE bulk.state = 0")
+_INSERT_RECIPIENT = insertion("bulk_recipient", NewBulkRecipient._fields)
+_STEP_BULK = MultiRow(
+    f"UPDATE bulk SET {_assigned(BulkStep._fields, 3)} FROM (VALUES",
+    len(BulkStep._fields),
+    ") AS v WHERE bulk.key = v.column1 AND bulk.state = v.column2 AND bulk.fed_n = v.column3",
+    fill=True,
+)
+_CHANGE_RECIPIENT = MultiRow(
+    f"UPDATE bulk_recipient SET {_assigned(BulkRecipientChange._fields, 2)} FROM (VALUES",
+    len(BulkRecipientChange._fields),
+    ") AS v WHERE bulk_recipient.bulk_key = v.column1 AND bulk_recipient.n = v.column2",
+    fill=True,
+)
+_SUMS = ", ".join(
+    f"{name} = {name} + v.column{n}" for n, name in enumerate(BulkCounts._fields, 1) if n > 1
+)
+_COUNT_IN_BULK = MultiRow(
+    f"UPDATE bulk SET {_SUMS} FROM (VALUES",
+    len(BulkCounts._fields),
+    ") AS v WHERE bulk.key = v.column1",
+    fill=True,
+)
 # SQLite writes no page whose content stays the same.
 _PROBE = "UPDATE write_probe SET at_ms = max(at_ms + 1, strftime('%s', 'now') * 1000)"
 
@@ -189,6 +228,8 @@ def _write_messages(connection: sqlite3.Connection, group: CommitGroup) -> None:
         _INSERT_MESSAGE.run(connection, group.new_messages)
     if group.door_texts:
         _INSERT_DOOR_TEXT.run(connection, group.door_texts)
+    if group.new_bulks or group.bulk_steps:
+        _write_bulks(connection, group)
     if group.message_changes:
         changed = _CHANGE_MESSAGE.run(connection, group.message_changes)
         group_checks.report_state_conflicts(group, changed)
@@ -198,7 +239,22 @@ def _write_messages(connection: sqlite3.Connection, group: CommitGroup) -> None:
         _MARK_NOTIFIED.run(connection, [(key,) for key in group.notified_keys])
 
 
+def _write_bulks(connection: sqlite3.Connection, group: CommitGroup) -> None:
+    if group.new_bulks:
+        changed = _BEGIN_BULK.run(connection, group.new_bulks)
+        group_checks.check_bulks(len(group.new_bulks), changed)
+    if group.new_bulk_recipients:
+        _INSERT_RECIPIENT.run(connection, group.new_bulk_recipients)
+    if group.bulk_steps:
+        changed = _STEP_BULK.run(connection, group.bulk_steps)
+        group_checks.check_bulks(len(group.bulk_steps), changed)
+
+
 def _write_rest(connection: sqlite3.Connection, group: CommitGroup) -> None:
+    if group.recipient_changes:
+        _CHANGE_RECIPIENT.run(connection, group.recipient_changes)
+    if group.bulk_counts:
+        _COUNT_IN_BULK.run(connection, group.bulk_counts)
     if group.events:
         _INSERT_EVENT.run(connection, group.events)
     if group.idempotency:

@@ -8,6 +8,8 @@ from gateway.domain.errors import ConfigurationError
 from gateway.ports import Clock
 from gateway.runtime.supervisor import Supervisor
 from gateway.store.accounts import Accounts
+from gateway.store.blocked import Blocked
+from gateway.store.bulks import Bulks
 from gateway.store.engine import Done, Engine
 from gateway.store.ledger import Ledger
 from gateway.store.messages import Messages
@@ -16,6 +18,7 @@ from gateway.store.postgres import PostgresEngine
 from gateway.store.providers import Providers
 from gateway.store.retention import Retention
 from gateway.store.secrets import Secrets
+from gateway.store.senders import Senders
 from gateway.store.sqlite import SqliteEngine
 from gateway.store.webhook_deliveries import WebhookDeliveries
 
@@ -26,7 +29,10 @@ class Store:
     def __init__(self, engine: Engine, *, clock: Clock, seal: bytes | None = None) -> None:
         self.applied_migrations: list[str] = []
         self.messages = Messages(engine)
+        self.bulks = Bulks(engine)
         self.accounts = Accounts(engine, clock)
+        self.senders = Senders(engine)
+        self.blocked = Blocked(engine)
         self.ledger = Ledger(engine)
         self.providers = Providers(engine)
         self.webhooks = WebhookDeliveries(engine)

@@ -1,12 +1,12 @@
 """Webhook deliveries: notifications owed to customers' URLs until taken or given up."""
 
-# ruff: noqa: S608 - the only thing put into a statement is its placeholders
+# ruff: noqa: S608 - statements are built from names and numbers of our own; values are parameters
 
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
-from gateway.store.engine import Engine, placeholders
+from gateway.store.engine import Engine, Row, placeholders
 
 _AT_ONCE = 500  # parameters in one statement
 
@@ -30,6 +30,20 @@ class WebhookDelivery(NamedTuple):
     due_at_ms: int
     attempts: int
     door_text: str  # of the message or its batch; empty when there is none
+
+
+class DeliveryReport(NamedTuple):
+    """A delivery as an operator sees it; `due_at_ms` of one that ended: of its last attempt."""
+
+    id: int
+    message_key: int
+    account_id: int
+    kind: int
+    url: str
+    state: DeliveryState
+    due_at_ms: int
+    attempts: int
+    last_error: str
 
 
 class WebhookDeliveries:
@@ -84,3 +98,56 @@ class WebhookDeliveries:
                 error,
                 delivery_id,
             )
+
+    # --- what an operator asks ------------------------------------------------------------------
+
+    async def report(
+        self, state: DeliveryState, account_id: int | None, limit: int
+    ) -> list[DeliveryReport]:
+        """Up to `limit` deliveries in `state`: the owed by time, the others newest first."""
+        order = "due_at_ms, id" if state == DeliveryState.DUE else "id DESC"
+        # The state is no parameter: only then are the partial indexes of use.
+        rows = await self._engine.fetch(
+            f"SELECT {', '.join(DeliveryReport._fields)} FROM webhook_delivery"
+            f" WHERE state = {state:d} AND account_id = coalesce(?, account_id)"
+            f" ORDER BY {order} LIMIT ?",
+            account_id,
+            limit,
+        )
+        return [_report(row) for row in rows]
+
+    async def last_id(self) -> int:
+        """The greatest id, 0 when there is none."""
+        rows = await self._engine.fetch("SELECT coalesce(max(id), 0) FROM webhook_delivery")
+        last: int = rows[0][0]
+        return last
+
+    async def reopen(
+        self,
+        ids: tuple[int, int],
+        states: Sequence[DeliveryState],
+        account_id: int | None,
+        since_ms: int,
+        now_ms: int,
+    ) -> int:
+        """Makes deliveries due again, with all their attempts; how many.
+
+        Those with first < id <= last in one of `states` whose last attempt was due at `since_ms` or
+        later.
+        """
+        chosen = ", ".join(f"{state:d}" for state in states)
+        async with self._engine.transaction() as transaction:
+            return await transaction.execute(
+                f"UPDATE webhook_delivery SET state = {DeliveryState.DUE:d}, attempts = 0,"
+                f" due_at_ms = ? WHERE id > ? AND id <= ? AND state IN ({chosen})"
+                " AND due_at_ms >= ? AND account_id = coalesce(?, account_id)",
+                now_ms,
+                *ids,
+                since_ms,
+                account_id,
+            )
+
+
+def _report(row: Row) -> DeliveryReport:
+    id, message_key, account_id, kind, url, state, *rest = row
+    return DeliveryReport(id, message_key, account_id, kind, url, DeliveryState(state), *rest)

@@ -7,6 +7,11 @@ from postern.commands.control_client import daemon
 from postern.commands.options import add_config, add_json
 from postern.commands.output import print_json, print_table
 
+_COLUMNS = (
+    "NAME", "WIRE", "STATE", "LINKS", "QUEUED", "OUTSTANDING", "AWAITING", "RATE", "BALANCE",
+    "ERROR",
+)  # fmt: skip
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """list, pause, resume."""
@@ -33,9 +38,9 @@ def _list(args: argparse.Namespace) -> int:
         print_json(facts)
         return 0
     print_table(
-        ("NAME", "WIRE", "STATE", "LINKS", "QUEUED", "OUTSTANDING", "AWAITING", "RATE", "ERROR"),
+        _COLUMNS,
         [_row(provider) for provider in facts["providers"]],
-        right=("QUEUED", "OUTSTANDING", "AWAITING"),
+        right=("QUEUED", "OUTSTANDING", "AWAITING", "BALANCE"),
     )
     if facts["waiting"]:
         print(f"{facts['waiting']} messages wait because no provider of their route is up")
@@ -60,6 +65,7 @@ def _row(provider: dict[str, Any]) -> tuple[object, ...]:
         outstanding,
         provider["awaiting_receipts"],
         _rate(provider),
+        wire.get("balance") or "",
         wire.get("last_error") or provider["failure"],
     )
 

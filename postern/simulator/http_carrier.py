@@ -1,4 +1,7 @@
-"""A simulated HTTP carrier: ``POST /send`` with JSON, receipts as POSTs to a callback URL."""
+"""A simulated HTTP carrier: ``POST /send`` with JSON, receipts as POSTs to a callback URL.
+
+It answers HLR queries too: ``GET /hlr``.
+"""
 
 import asyncio
 import hmac
@@ -15,6 +18,7 @@ from gateway.runtime.supervisor import Supervisor
 from postern.simulator.behaviour import Answer, Behaviour, Fate, Judge, Plan
 from postern.simulator.callbacks import Callback, CallbackSender
 from postern.simulator.garbage import HttpGarbage, http_garbage
+from postern.simulator.hlr import hlr_reply
 from postern.simulator.inbox import Inbox
 from postern.simulator.tally import Tally
 from protocols.http.bodies import read_body
@@ -134,6 +138,7 @@ class SimulatedHttpCarrier:
         """
         app = web.Application(client_max_size=BODY_LIMIT)
         app.router.add_post("/send", self._send)
+        app.router.add_get("/hlr", self._hlr)
         listener = HttpListener(app, host, port, drain_s=DRAIN_S)
         await listener.start()
         self._listener = listener
@@ -166,6 +171,13 @@ class SimulatedHttpCarrier:
         response = await self._act(request, message, plan)
         await self._clock.sleep(self._behaviour.answer_delay_s)
         return response
+
+    async def _hlr(self, request: web.Request) -> web.Response:
+        if not self._is_authorised(request):
+            return _error(401, "wrong or missing bearer token")
+        reply = hlr_reply(request.query.get("number", ""))
+        await self._clock.sleep(self._behaviour.answer_delay_s)
+        return web.json_response(reply.body, status=reply.status)
 
     def _is_authorised(self, request: web.Request) -> bool:
         if not self._secret:

@@ -86,7 +86,7 @@ def parse_bulk(fields: Mapping[str, object]) -> BulkRequest | Errors:
     return BulkRequest(items, numbers, positions, message, sender)
 
 
-def _value(fields: Mapping[str, object], field: str) -> object:
+def field_value(fields: Mapping[str, object], field: str) -> object:
     """1.1: strings are trimmed; an empty one, like an empty array, counts as left out."""
     value = fields.get(field)
     if isinstance(value, str):
@@ -95,24 +95,24 @@ def _value(fields: Mapping[str, object], field: str) -> object:
 
 
 def _read_recipient(fields: Mapping[str, object], errors: Errors) -> str:
-    value = _value(fields, "recipient")
+    value = field_value(fields, "recipient")
     if value is None:
-        errors["recipient"] = [_required("recipient")]
+        errors["recipient"] = [required("recipient")]
     elif not isinstance(value, str):
-        errors["recipient"] = [_not_a_string("recipient"), _bad_format("recipient")]
+        errors["recipient"] = [not_a_string("recipient"), bad_format("recipient")]
     elif _E164.fullmatch(value) is None:
-        errors["recipient"] = [_bad_format("recipient")]
+        errors["recipient"] = [bad_format("recipient")]
     else:
         return value
     return ""
 
 
 def _read_recipients(fields: Mapping[str, object], errors: Errors) -> list[object]:
-    value = _value(fields, "recipients")
+    value = field_value(fields, "recipients")
     if isinstance(value, dict):
         value = list(value.values())  # the framework's `array` may be a map
     if value is None:
-        errors["recipients"] = [_required("recipients")]
+        errors["recipients"] = [required("recipients")]
     elif not isinstance(value, list):
         errors["recipients"] = ["The recipients field must be an array."]
     elif len(value) > MAX_RECIPIENTS:
@@ -125,25 +125,27 @@ def _read_recipients(fields: Mapping[str, object], errors: Errors) -> list[objec
 
 
 def _read_message(fields: Mapping[str, object], errors: Errors) -> str:
-    value = _value(fields, "message")
+    value = field_value(fields, "message")
     if value is None:
-        errors["message"] = [_required("message")]
+        errors["message"] = [required("message")]
         return ""
     return _read_text("message", value, MAX_MESSAGE_LENGTH, errors)
 
 
 def _read_sender(fields: Mapping[str, object], errors: Errors) -> str | None:
-    value = _value(fields, "sender_id")
+    value = field_value(fields, "sender_id")
+    if value is None and isinstance(fields.get("sender_id"), (list, dict)):
+        errors["sender_id"] = [not_a_string("sender_id")]  # no string, though it is empty
     return None if value is None else _read_text("sender_id", value, MAX_SENDER_LENGTH, errors)
 
 
 def _read_text(field: str, value: object, limit: int, errors: Errors) -> str:
     if not isinstance(value, str):
-        errors[field] = [_not_a_string(field)]
+        errors[field] = [not_a_string(field)]
     elif len(value) > limit:
-        errors[field] = [_too_long(field, limit)]
+        errors[field] = [too_long(field, limit)]
     elif not is_storable(value):
-        errors[field] = [_bad_format(field)]
+        errors[field] = [bad_format(field)]
     else:
         return value
     return ""
@@ -153,19 +155,23 @@ def _words(field: str) -> str:
     return field.replace("_", " ")
 
 
-def _required(field: str) -> str:
+def required(field: str) -> str:
+    """The text for a field that is missing."""
     return f"The {_words(field)} field is required."
 
 
-def _not_a_string(field: str) -> str:
+def not_a_string(field: str) -> str:
+    """The text for a value of another type."""
     return f"The {_words(field)} field must be a string."
 
 
-def _bad_format(field: str) -> str:
+def bad_format(field: str) -> str:
+    """The text for a string that breaks the field's pattern."""
     return f"The {_words(field)} field format is invalid."
 
 
-def _too_long(field: str, limit: int) -> str:
+def too_long(field: str, limit: int) -> str:
+    """The text for a string of more than `limit` characters."""
     return f"The {_words(field)} field must not be greater than {limit} characters."
 
 
@@ -239,7 +245,7 @@ def render_framework_error(message: str, errors: Errors | None = None) -> bytes:
     body: dict[str, object] = {"message": message}
     if errors is not None:
         body["errors"] = errors
-    return _json(body).encode("ascii")
+    return render_json(body)
 
 
 def render_validation_errors(errors: Errors) -> bytes:
@@ -261,12 +267,22 @@ def render_application_error(
         body["errors"] = {field: [message]}
     if details is not None:
         body["data"] = details
-    return _json(body).encode("ascii")
+    return render_json(body)
+
+
+def render_json(value: object) -> bytes:
+    """`value` as a body."""
+    return _json(value).encode("ascii")
+
+
+def timestamp_text(at_ms: int) -> str | None:
+    """1.7: UTC in whole seconds; None when unset."""
+    return datetime.fromtimestamp(at_ms // 1000, UTC).isoformat() if at_ms else None
 
 
 def _timestamp(at_ms: int) -> str:
-    """1.7: a JSON value, UTC in whole seconds; null when unset."""
-    return f'"{datetime.fromtimestamp(at_ms // 1000, UTC).isoformat()}"' if at_ms else "null"
+    """The same as a JSON value."""
+    return f'"{timestamp_text(at_ms)}"' if at_ms else "null"
 
 
 # `default`: an uploaded file among the invalid recipients is shown by its name.

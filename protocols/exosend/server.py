@@ -1,9 +1,11 @@
 """The ExoSend door: REST handlers between the contract's shapes and the heart's ports.
 
-Order of checks: token, request limit, the object in the path, validation of the
-body, then what admission says.  Every answer is JSON in the vendor's words, faults included.
+Order of checks: token, request limit, suspended account and scope, the object in the path,
+validation of the body, then what admission says.  Every answer is JSON in the vendor's words,
+faults included.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
@@ -12,8 +14,9 @@ from gateway.domain.account import Credential, Door
 from gateway.domain.errors import Refusal, RefusalCode, StoreUnavailable
 from gateway.domain.keys import PublicIds
 from gateway.domain.message import Batch, IdempotencyKey, Message, Submission
-from gateway.ports import Clock, Directory, MessageReader
+from gateway.ports import Clock, Directory, MessageReader, SenderIds
 from protocols.exosend import contract, mapping
+from protocols.exosend.sender_endpoints import SenderEndpoints
 from protocols.http.auth import SCOPE_READ, SCOPE_SEND, BearerAuth, has_scope
 from protocols.http.bodies import parse_fields, read_body
 from protocols.http.idempotency import HEADER as IDEMPOTENCY_HEADER
@@ -54,7 +57,11 @@ _FAULT_TEXTS = {
     500: "Server Error",
 }
 
+# Paths without a POST of their own: there it only names another verb (1.1).
+_TUNNELLED = re.compile(re.escape(PREFIX) + "/sender-ids/[^/]+(?:/default)?")
+
 _Handler = Callable[[web.Request, Credential], Awaitable[Answer]]
+_Guarded = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class ExoSendDoor:
@@ -67,14 +74,16 @@ class ExoSendDoor:
         directory: Directory,
         submissions: Submissions,
         reader: MessageReader,
+        senders: SenderIds,
         limits: RequestLimits,
         public_ids: PublicIds,
         clock: Clock,
         proxies: TrustedProxies,
     ) -> None:
-        self._auth = BearerAuth(directory, DOOR_NAME, proxies, clock)
+        self._auth = BearerAuth(directory, DOOR_NAME, proxies, clock, with_suspended=True)
         self._submissions = submissions
         self._reader = reader
+        self._senders = SenderEndpoints(senders, public_ids)
         self._limits = limits
         self._public_ids = public_ids
         self._clock = clock
@@ -86,7 +95,31 @@ class ExoSendDoor:
             web.post(PREFIX + "/sms/send", self._guarded(self._send, SCOPE_SEND)),
             web.post(PREFIX + "/sms/send-bulk", self._guarded(self._send_bulk, SCOPE_SEND)),
             web.get(PREFIX + "/sms/{id}/status", self._guarded(self._status, SCOPE_READ)),
+            web.get(PREFIX + "/sender-ids", self._guarded(self._senders.list, SCOPE_READ)),
+            web.post(PREFIX + "/sender-ids", self._guarded(self._senders.request, SCOPE_SEND)),
+            *self._edits(
+                PREFIX + "/sender-ids/{id}/default",
+                ("PATCH", "PUT"),
+                self._guarded(self._senders.make_default, SCOPE_SEND),
+            ),
+            *self._edits(
+                PREFIX + "/sender-ids/{id}",
+                ("DELETE",),
+                self._guarded(self._senders.delete, SCOPE_SEND),
+            ),
         ]
+
+    def _edits(self, path: str, verbs: Sequence[str], handler: _Guarded) -> Sequence[web.RouteDef]:
+        """Routes of `path`: the verbs, and a POST that names one of them in `_method` (1.1)."""
+
+        async def tunnelled(request: web.Request) -> web.Response:
+            fields = parse_fields(await read_body(request), request.headers.get("Content-Type", ""))
+            method = fields.get("_method", request.query.get("_method"))
+            if not isinstance(method, str) or method.strip().upper() not in verbs:
+                return self.fault(request, 405, verbs)
+            return await handler(request)
+
+        return [*(web.route(verb, path, handler) for verb in verbs), web.post(path, tunnelled)]
 
     def preflight(self, request: web.Request) -> web.Response:
         """204 with what a browser may ask for (1.1)."""
@@ -95,6 +128,8 @@ class ExoSendDoor:
     def fault(self, request: web.Request, status: int, allow: Sequence[str]) -> web.Response:
         """The framework's body for what no handler answered (1.4)."""
         route = request.path.lstrip("/")
+        if _TUNNELLED.fullmatch(request.path):
+            allow = [verb for verb in allow if verb != "POST"]
         verbs = ", ".join(allow)
         if status == 404:
             text = f"The route {route} could not be found."
@@ -110,10 +145,8 @@ class ExoSendDoor:
             response.headers["Allow"] = verbs
         return response
 
-    def _guarded(
-        self, handler: _Handler, scope: str
-    ) -> Callable[[web.Request], Awaitable[web.Response]]:
-        """Authentication, request limit and scope in front of `handler`."""
+    def _guarded(self, handler: _Handler, scope: str) -> _Guarded:
+        """Authentication, request limit, suspension and scope in front of `handler`."""
 
         async def guarded(request: web.Request) -> web.Response:
             credential = self._auth.credential(request)
@@ -122,7 +155,7 @@ class ExoSendDoor:
             allowance = self._limits.take(credential.account, REQUESTS_PER_MIN)
             if allowance is not None and allowance.retry_after_s:
                 return self._too_many_attempts(allowance, allowance.retry_after_s)
-            if not has_scope(credential, scope):
+            if not credential.account.enabled or not has_scope(credential, scope):
                 return _respond(_UNAUTHORIZED, allowance)
             try:
                 answer = await handler(request, credential)

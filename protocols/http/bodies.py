@@ -10,7 +10,7 @@ import asyncio
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from urllib.parse import parse_qsl
 
 from aiohttp import web
@@ -53,7 +53,9 @@ async def read_body(request: web.Request, timeout_s: float = BODY_TIMEOUT_S) -> 
         return await request.read()
 
 
-def parse_fields(body: bytes, content_type: str) -> dict[str, object]:
+def parse_fields(
+    body: bytes, content_type: str, repeatable: Collection[str] = ()
+) -> dict[str, object]:
     """The fields of `body`; empty when it cannot be read as `content_type` says.
 
     Anything that is neither of the two form types is read as JSON.  A JSON array becomes a dict
@@ -62,9 +64,9 @@ def parse_fields(body: bytes, content_type: str) -> dict[str, object]:
     kind = content_type.partition(";")[0].strip().lower()
     try:
         if kind == "application/x-www-form-urlencoded":
-            return _parse_urlencoded(body)
+            return _parse_urlencoded(body, repeatable)
         if kind == "multipart/form-data":
-            return _parse_multipart(body, content_type)
+            return _parse_multipart(body, content_type, repeatable)
         return _parse_json(body)
     except (ValueError, RecursionError):
         return {}
@@ -115,7 +117,7 @@ def _is_deeper(value: object, depth: int) -> bool:
 # --- forms --------------------------------------------------------------------------------------
 
 
-def _parse_urlencoded(body: bytes) -> dict[str, object]:
+def _parse_urlencoded(body: bytes, repeatable: Collection[str]) -> dict[str, object]:
     # surrogateescape: octets that are not UTF-8 become lone surrogates, which the contract refuses
     # with the name of the field.
     return nest_fields(
@@ -124,11 +126,14 @@ def _parse_urlencoded(body: bytes) -> dict[str, object]:
             keep_blank_values=True,
             errors="surrogateescape",
             max_num_fields=MAX_FORM_FIELDS,
-        )
+        ),
+        repeatable,
     )
 
 
-def _parse_multipart(body: bytes, content_type: str) -> dict[str, object]:
+def _parse_multipart(
+    body: bytes, content_type: str, repeatable: Collection[str]
+) -> dict[str, object]:
     """RFC 7578: parts between boundary lines, no transfer encoding."""
     boundary = _BOUNDARY.search(content_type)
     if boundary is None:
@@ -152,7 +157,7 @@ def _parse_multipart(body: bytes, content_type: str) -> dict[str, object]:
             fields.append((name[1], UploadedFile(filename[1], content)))
         else:
             fields.append((name[1], content.decode("utf-8", "surrogateescape")))
-    return nest_fields(fields)
+    return nest_fields(fields, repeatable)
 
 
 class _PhpArray:
@@ -172,6 +177,18 @@ class _PhpArray:
             self.next_index = max(self.next_index, int(key) + 1)
         self.items[key] = value
 
+    def gather(self, key: str, value: object) -> None:
+        """Sets `key`, or puts `value` behind what it has already."""
+        if key not in self.items:
+            self.items[key] = value
+            return
+        found = self.items[key]
+        if not isinstance(found, _PhpArray):
+            first, found = found, _PhpArray()
+            found.put("", first)
+            self.items[key] = found
+        found.put("", value)
+
     def child(self, key: str) -> "_PhpArray":
         """The array under `key`, made when there is none."""
         found = self.items.get(key) if key else None
@@ -188,14 +205,20 @@ class _PhpArray:
         return dict(zip(self.items, values, strict=True))
 
 
-def nest_fields(fields: Iterable[tuple[str, object]]) -> dict[str, object]:
+def nest_fields(
+    fields: Iterable[tuple[str, object]], repeatable: Collection[str] = ()
+) -> dict[str, object]:
     """Form fields with PHP's bracket names as nested values; the last of equal names wins.
 
+    Those of a `repeatable` name become a list, also without brackets, when there are several.
     A name whose brackets do not match is taken as it is; one nested deeper than MAX_DEPTH is left
     out, as PHP does.
     """
     root = _PhpArray()
     for name, value in fields:
+        if name in repeatable:
+            root.gather(name, value)
+            continue
         parsed = _BRACKET_NAME.fullmatch(name)
         if parsed is None or not parsed[2]:
             root.put(name or "_", value)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from gateway.domain.message import Message
-from gateway.domain.outcome import Outcome
+from gateway.domain.outcome import Outcome, Refused
 from gateway.domain.receipt import Receipt
 
 
@@ -62,11 +62,18 @@ class Dialect(Protocol):
     def origin(self) -> str:
         """Scheme, host and port, without secrets, for people to read."""
 
+    def unfit(self, message: Message) -> Refused | None:
+        """Why this vendor would never take `message`, so that it is not asked; None: it may."""
+
     def together(self, message: Message) -> object:
         """What messages must share to go in one send (sender, text, ...); hashable."""
 
     def send(self, messages: Sequence[Message], callback_url: str) -> HttpCall:
-        """The request for one message, or for several that are equal in `together`."""
+        """The request for one message, or for several that are equal in `together`.
+
+        No two of them have the same recipient, every one has a text, and none of them is unfit.
+        `callback_url` is empty when there is no place for callbacks.
+        """
 
     def read_sent(
         self, messages: Sequence[Message], status: int, headers: Mapping[str, str], body: bytes

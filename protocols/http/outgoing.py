@@ -11,7 +11,7 @@ import aiohttp
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 from yarl import URL
 
-ANSWER_LIMIT = 64 * 1024  # octets read of an answer's body; the rest is dropped
+ANSWER_LIMIT = 64 * 1024  # octets read of an answer's body by default; the rest is dropped
 CONNECT_TIMEOUT_S = 5.0
 # Idle connections are given up before the peer's usual 5 s, so that a request seldom meets a close.
 KEEPALIVE_S = 4.0
@@ -31,7 +31,7 @@ class AnswerLost(Exception):
 
 
 class HttpAnswer(NamedTuple):
-    """An answer; `body` is at most ANSWER_LIMIT octets of it."""
+    """An answer; `body` is at most the session's `answer_limit` octets of it."""
 
     status: int
     headers: Mapping[str, str]
@@ -54,8 +54,10 @@ class OutgoingSession:
         timeout_s: float,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         connector: aiohttp.BaseConnector | None = None,
+        answer_limit: int = ANSWER_LIMIT,
     ) -> None:
         self._user_agent = user_agent
+        self._answer_limit = answer_limit
         self._timeout = aiohttp.ClientTimeout(
             total=timeout_s, connect=min(connect_timeout_s, timeout_s)
         )
@@ -82,7 +84,8 @@ class OutgoingSession:
             async with session.request(
                 method, address, headers=headers, data=body, allow_redirects=False
             ) as response:
-                return HttpAnswer(response.status, response.headers, await _read(response))
+                body_read = await _read(response, self._answer_limit)
+                return HttpAnswer(response.status, response.headers, body_read)
         except (
             aiohttp.ClientConnectorError,
             aiohttp.ConnectionTimeoutError,
@@ -126,9 +129,9 @@ async def _once(request: ClientRequest, handler: ClientHandlerType) -> ClientRes
         raise AnswerLost(_reason(error)) from error
 
 
-async def _read(response: ClientResponse) -> bytes:
+async def _read(response: ClientResponse, limit: int) -> bytes:
     chunks: list[bytes] = []
-    left = ANSWER_LIMIT
+    left = limit
     async for chunk in response.content.iter_any():
         chunks.append(chunk[:left])
         left -= len(chunk)

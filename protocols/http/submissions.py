@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar, cast
 
 from gateway.domain.account import Account
 from gateway.domain.errors import Refusal, RefusalCode, StoreUnavailable
-from gateway.domain.message import Batch, IdempotencyKey, Message, Submission
+from gateway.domain.message import Batch, IdempotencyKey, Message, StoredAnswer, Submission
 from gateway.ports import Clock, Submitter, Timer
 from protocols.http.idempotency import IdempotentRequests
 
@@ -29,6 +29,14 @@ class Answer(NamedTuple):
 
 
 _Render = Callable[[Message | Batch, int], Answer]
+
+
+class Sending(NamedTuple):
+    """One message of a request that has many, each with a content and a fate of its own."""
+
+    submission: Submission
+    recipient: str
+    render: Callable[[Message, int], Answer]
 
 
 class _Pending:
@@ -106,6 +114,42 @@ class Submissions:
             submission, self._submitter.submit_batch, recipients, cast(_Render, render), key
         )
 
+    async def send_each(
+        self, sendings: Sequence[Sending], key: IdempotencyKey | None = None
+    ) -> list[Answer | Refusal] | Refusal:
+        """Submits each by itself, all in one turn of the loop; answers in their order.
+
+        Each accepted one keeps its own answer for `key`, so a repeat gets those again and tries the
+        refused ones anew.  A Refusal in place of the list is about the key: nothing was submitted.
+        """
+        owned: list[IdempotencyKey | None] = [None] * len(sendings)
+        found: list[Answer | None] = [None] * len(sendings)
+        if key is not None:
+            account = sendings[0].submission.credential.account
+            refusal = await self._claim_each(account, key, owned, found)
+            if refusal is not None:
+                return refusal
+        started: list[Answer | Refusal | _Pending] = []
+        try:
+            for sending, own_key, answer in zip(sendings, owned, found, strict=True):
+                submission, recipient, render = sending
+                started.append(
+                    answer
+                    or self._start(
+                        submission,
+                        self._submitter.submit,
+                        recipient,
+                        cast(_Render, render),
+                        own_key,
+                    )
+                )
+        finally:
+            # Not empty after an exception, which the one it came from has released.
+            self._release(sendings, owned[len(started) + 1 :])
+        return [
+            await self._settled(item) if isinstance(item, _Pending) else item for item in started
+        ]
+
     def answer(self, token: object, result: Message | Batch | Refusal) -> None:
         """Takes the heart's answer to a submission sent through this object."""
         pending = cast(_Pending, token)
@@ -121,16 +165,63 @@ class Submissions:
         render: _Render,
         key: IdempotencyKey | None,
     ) -> Answer | Refusal:
-        account = submission.credential.account
         if key is not None:
-            try:
-                found = await self._idempotency.claim(account, key)
-            except StoreUnavailable as error:
-                return Refusal(RefusalCode.STORE_UNAVAILABLE, str(error))
-            if isinstance(found, Refusal):
-                return found
+            found = await self._claim(submission.credential.account, key)
             if found is not None:
-                return Answer(found.status, found.body)
+                return found
+        started = self._start(submission, submit, recipients, render, key)
+        return started if isinstance(started, Refusal) else await self._settled(started)
+
+    async def _claim(self, account: Account, key: IdempotencyKey) -> Answer | Refusal | None:
+        """What there is to answer already; None: the caller owns the key now."""
+        try:
+            found = await self._idempotency.claim(account, key)
+        except StoreUnavailable as error:
+            return Refusal(RefusalCode.STORE_UNAVAILABLE, str(error))
+        return Answer(found.status, found.body) if isinstance(found, StoredAnswer) else found
+
+    async def _claim_each(
+        self,
+        account: Account,
+        key: IdempotencyKey,
+        owned: list[IdempotencyKey | None],
+        found: list[Answer | None],
+    ) -> Refusal | None:
+        """A key for each place, `key` with its number: fills `owned` or `found`.
+
+        All are claimed before anything is submitted.  After a Refusal none is owned.
+        """
+        claimed = False
+        try:
+            for n in range(len(owned)):
+                own_key = key._replace(endpoint=f"{key.endpoint}/{n}")
+                answer = await self._claim(account, own_key)
+                if isinstance(answer, Refusal):
+                    return answer
+                if answer is None:
+                    owned[n] = own_key
+                found[n] = answer
+            claimed = True
+        finally:
+            if not claimed:
+                for each in filter(None, owned):
+                    self._idempotency.release(account, each)
+        return None
+
+    def _release(self, sendings: Sequence[Sending], keys: Sequence[IdempotencyKey | None]) -> None:
+        for each in filter(None, keys):
+            self._idempotency.release(sendings[0].submission.credential.account, each)
+
+    def _start(
+        self,
+        submission: Submission,
+        submit: Callable[[Submission, Recipients], Message | Batch | Refusal],
+        recipients: Recipients,
+        render: _Render,
+        key: IdempotencyKey | None,
+    ) -> "_Pending | Refusal":
+        """Hands over; a Refusal is final and has released the key."""
+        account = submission.credential.account
         pending = self._expect(account, render, key)
         submission.token = pending
         if key is not None:
@@ -145,10 +236,14 @@ class Submissions:
         if isinstance(decided, Refusal):
             return decided
         pending.available_micros = account.available_micros
+        return pending
+
+    async def _settled(self, pending: "_Pending") -> Answer | Refusal:
+        """Waits for the commit."""
         settled = await pending.future
         if isinstance(settled, Refusal):
             return settled
-        return pending.answer or render(settled, pending.available_micros)
+        return pending.answer or pending.render(settled, pending.available_micros)
 
     def _expect(self, account: Account, render: _Render, key: IdempotencyKey | None) -> _Pending:
         deadline = self._clock.monotonic() + self._timeout_s

@@ -18,9 +18,10 @@ from yarl import URL
 from gateway.domain.message import Message
 from gateway.domain.outcome import Outcome
 from gateway.domain.sms_text import Alphabet
+from protocols.http.dialect import ReceiptsRead
 from protocols.http.template_answer import AnswerReader, ErrorSpec, IdSpec, SuccessSpec
 from protocols.http.template_problems import TemplateProblems
-from protocols.http.template_receipt import ReceiptReader, ReceiptSpec, ReceiptsRead
+from protocols.http.template_receipt import ReceiptReader, ReceiptSpec
 from protocols.http.template_text import (
     EMPTY_TEXT,
     Escape,

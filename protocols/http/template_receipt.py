@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from gateway.domain.lifecycle import MessageState
 from gateway.domain.receipt import Receipt
+from protocols.http.dialect import ReceiptsRead
 from protocols.http.json_path import (
     MISSING,
     JsonPath,
@@ -61,13 +61,6 @@ class ReceiptSpec:
     format: str = "json"
     many: str = ""
     answer: ReceiptAnswer = ReceiptAnswer()
-
-
-class ReceiptsRead(NamedTuple):
-    """What a callback said.  `unreadable` counts what had no id or no state."""
-
-    receipts: list[Receipt]
-    unreadable: int
 
 
 class ReceiptReader:

@@ -11,6 +11,7 @@ from protocols.smpp.constants import ESM_UDHI, Npi, Tag, Ton
 from protocols.smpp.mapping import source_ton_npi
 from protocols.smpp.times import encode_relative
 
+_GSM7 = Alphabet.GSM7
 # By class; classes 2 and 3 are the flags 1 and 2 or 3 of a customer.
 _PRIORITY_FLAGS = (0, 0, 1, 3)
 MOST_SENDERS = 10_000  # remembered
@@ -61,7 +62,12 @@ class SegmentEncoder:
             source = self._source(message.sender)
         ton, npi, sender = source
         text = message.text
-        if text is not None and message.part_count == 1 and is_plain(text):
+        if (
+            text is not None
+            and message.part_count == 1
+            and message.alphabet == _GSM7
+            and is_plain(text)
+        ):
             data_coding, esm_class, octets, tlvs = 0, 0, text.encode("ascii"), b""
             if message.opaque is not None:
                 tlvs = message.opaque.tlvs

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -18,9 +19,15 @@ from gateway.domain.lifecycle import (
 )
 from gateway.domain.message import Message
 from gateway.domain.sms_text import Alphabet
+from protocols.easysendsms import mapping as easysendsms
+from protocols.easysendsms.callback import render_report
+from protocols.easysendsms.errors import Endpoint
 from protocols.exosend import contract
 from protocols.exosend import mapping as exosend
+from protocols.exotel import mapping as exotel
+from protocols.exotel.statuses import DETAILS
 from protocols.http.webhook_event import NoticeSubject, render_event
+from protocols.mesms import mapping as mesms
 from protocols.smpp import mapping as smpp
 from protocols.smpp.codec import decode_sm
 from protocols.smpp.constants import CommandStatus, WireState
@@ -37,7 +44,7 @@ HTTP_TEMPORARY = {409, 429, 503}
 
 def test_every_wire_with_refusals_is_looked_at_here() -> None:
     wires = {path.parent.name for path in (ROOT / "protocols").glob("*/mapping.py")}
-    assert wires == {"smpp", "exosend"}
+    assert wires == {"easysendsms", "exosend", "exotel", "mesms", "smpp"}
 
 
 # --- refusals -----------------------------------------------------------------------------------
@@ -64,6 +71,51 @@ def test_exosend_says_try_again_exactly_when_it_helps(code: RefusalCode) -> None
     assert (answer.status in HTTP_TEMPORARY) is (code in TEMPORARY)
     assert (answer.retry_after_s > 0) is (code in TEMPORARY)
     assert json.loads(answer.body)["message"]
+
+
+def test_easysendsms_has_a_code_for_every_refusal() -> None:
+    assert set(easysendsms.REFUSALS) == set(CODES)
+
+
+@pytest.mark.parametrize("endpoint", list(Endpoint))
+@pytest.mark.parametrize("code", CODES)
+def test_easysendsms_says_try_again_exactly_when_it_helps(
+    code: RefusalCode, endpoint: Endpoint
+) -> None:
+    answer = easysendsms.refused(Refusal(code, "balance of acme is 3 micros"), endpoint)
+    assert 400 <= answer.status < 600
+    assert (answer.status in HTTP_TEMPORARY) is (code in TEMPORARY)
+    assert (answer.retry_after_s > 0) is (code in TEMPORARY)
+    assert b"acme" not in answer.body
+
+
+def test_mesms_has_words_for_every_refusal() -> None:
+    assert set(mesms.REFUSALS) == set(CODES)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_mesms_says_try_again_exactly_when_it_helps(code: RefusalCode) -> None:
+    answer = mesms.refused(Refusal(code, "balance of acme is 3 micros"))
+    assert 400 <= answer.status < 600
+    assert (answer.status in HTTP_TEMPORARY) is (code in TEMPORARY)
+    assert (answer.retry_after_s > 0) is (code in TEMPORARY)
+    assert json.loads(answer.body)["error"]
+    assert b"acme" not in answer.body
+
+
+def test_exotel_has_words_for_every_refusal() -> None:
+    assert set(exotel.REFUSALS) == set(CODES)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_exotel_says_try_again_exactly_when_it_helps(code: RefusalCode) -> None:
+    words = exotel.REFUSALS[code]
+    fault = exotel.refused_fault(Refusal(code, "balance of acme is 3 micros"), "+4179")
+    assert 400 <= fault.status < 600
+    assert (fault.status in HTTP_TEMPORARY) is (code in TEMPORARY)
+    assert (words.retry_after_s > 0) is (code in TEMPORARY)
+    assert words.detail in DETAILS
+    assert "acme" not in fault.message
 
 
 def test_private_reasons_stay_private() -> None:
@@ -114,6 +166,13 @@ def test_exosend_shows_every_state(state: MessageState) -> None:
 def test_a_webhook_tells_every_final_state(state: MessageState) -> None:
     subject = NoticeSubject("id", state, "4179", "ACME", 1, 1, "EUR", "", 1, 2, 3)
     assert json.loads(render_event(subject))["status"] == WORDS[state].word
+
+
+@pytest.mark.parametrize("state", sorted(FINAL_STATES))
+def test_an_easysendsms_report_tells_every_final_state(state: MessageState) -> None:
+    subject = NoticeSubject("id", state, "4179", "ACME", 1, 1, "EUR", "", 1, 2, 3)
+    words = dict(parse_qsl(render_report(subject).decode()))
+    assert words["response"] == WORDS[state].easysendsms in {"DELIVRD", "EXPIRED", "UNDELIV"}
 
 
 @pytest.mark.parametrize("value", list(WireState))

@@ -1,10 +1,10 @@
-"""Accounts, credentials and senders, as a reload of the configuration changes them."""
+"""Accounts and credentials, as a reload of the configuration changes them."""
 
 import pytest
 
 from gateway.domain.commit_group import LedgerKind
 from gateway.domain.errors import ConfigurationError, StoreRejected
-from gateway.domain.identity import CredentialKind, Origin, SenderState
+from gateway.domain.identity import CredentialKind, Origin
 from gateway.store.store import Store
 
 TOKEN, SMPP = CredentialKind.TOKEN, CredentialKind.SMPP
@@ -117,17 +117,3 @@ async def test_file_cannot_take_the_name_of_a_token_made_by_command(store: Store
 async def test_token_of_no_account_is_refused(store: Store) -> None:
     with pytest.raises(StoreRejected):
         await store.accounts.create_token(404, "ops", b"d" * 32)
-
-
-async def test_senders_are_set_and_changed(store: Store) -> None:
-    acme, bolt = await account(store), await account(store, "bolt")
-    set_sender = store.accounts.set_sender
-    await set_sender(acme, "POSTERN", SenderState.PENDING, "", Origin.STORE, 5)
-    await set_sender(bolt, "POSTERN", SenderState.APPROVED, "", Origin.FILE, 6)
-    await set_sender(acme, "postern", SenderState.APPROVED, "", Origin.FILE, 7)
-    await set_sender(acme, "POSTERN", SenderState.REJECTED, "a bank's name", Origin.STORE, 8)
-    assert set(await store.accounts.load_senders()) == {
-        (acme, "POSTERN", SenderState.REJECTED, "a bank's name", Origin.STORE, 8),
-        (acme, "postern", SenderState.APPROVED, "", Origin.FILE, 7),
-        (bolt, "POSTERN", SenderState.APPROVED, "", Origin.FILE, 6),
-    }

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.domain.commit_group import NewBatch, PartChange, StoredMessage
 from gateway.domain.lifecycle import MessageState as S
+from gateway.domain.receipt import AwaitedReceipt
 from gateway.store.store import Store
 from tests.support.groups import change, new_message, write
 
@@ -197,6 +198,42 @@ async def test_one_id_of_many_messages_finds_them_all(store: Store) -> None:
     same = [change(key, S.QUEUED, S.SENT, provider_message_id="same") for key in (1, 2)]
     await write(store, message_changes=same)
     assert keys(await store.messages.by_provider_message_id(1, ["same"])) == [1, 2]
+
+
+async def test_awaited_receipts_of_a_provider_in_order_of_its_ids(store: Store) -> None:
+    ids = {1: "0B1", 2: "a2", 3: "", 4: "a1", 5: "A1", 6: "a3", 7: "a4", 8: "a5"}
+    await write(
+        store,
+        new_messages=[new_message(key, recipient=f"6680000000{key}") for key in ids],
+        message_changes=[
+            change(key, S.QUEUED, S.SENT, provider_message_id=id, sent_at_ms=key * 10)
+            for key, id in ids.items()
+        ],
+    )
+    # What has ended, and what another provider sent.
+    await write(
+        store,
+        message_changes=[
+            change(6, S.SENT, S.DELIVERED, provider_message_id="a3"),
+            change(7, S.SENT, S.UNKNOWN, provider_message_id="a4"),
+            change(8, S.SENT, S.SENT, provider_message_id="a5", provider_id=2),
+        ],
+    )
+    read = store.messages.awaited
+    everything = await read(1, ("", 0), 10)
+    assert everything == [
+        AwaitedReceipt(("a1", 4), "a1", "66800000004", 40),
+        AwaitedReceipt(("a1", 5), "A1", "66800000005", 50),
+        AwaitedReceipt(("a2", 2), "a2", "66800000002", 20),
+        AwaitedReceipt(("b1", 1), "0B1", "66800000001", 10),
+    ]
+    pages: list[AwaitedReceipt] = []
+    position = ("", 0)
+    while page := await read(1, position, 1):
+        pages += page
+        position = page[-1].position
+    assert pages == everything
+    assert [item.provider_message_id for item in await read(2, ("", 0), 10)] == ["a5"]
 
 
 async def test_owed_notifications_of_a_credential_by_key(store: Store) -> None:

@@ -105,6 +105,41 @@ async def test_an_older_store_gets_its_new_indexes(
     assert row.provider_message_id == "00AB12"
 
 
+async def test_senders_of_an_older_store_may_send_as_before(
+    open_store: OpenStore, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gateway.store import migrate
+
+    older = [m for m in known_migrations("sqlite") if m.number < 6]
+    monkeypatch.setattr(
+        migrate, "known_migrations", lambda dialect: known_migrations(dialect)[: len(older)]
+    )
+    store = await open_store(store_url)
+    async with store._engine.transaction() as transaction:
+        await transaction.execute(
+            "INSERT INTO account (name, currency, origin, created_at_ms) VALUES ('a', 'EUR', 1, 1)"
+        )
+        for name, state in (("ASKED", 0), ("USED", 1), ("GONE", 2)):
+            await transaction.execute(
+                "INSERT INTO sender (account_id, name, state, origin, changed_at_ms)"
+                " VALUES (1, ?, ?, 2, 7)",
+                name,
+                state,
+            )
+    await store.close()
+    monkeypatch.undo()
+
+    again = await open_store(store_url)
+    rows = {row.name: row for row in await again.senders.load_senders()}
+    assert {n: (r.state, r.verification, r.created_at_ms) for n, r in rows.items()} == {
+        "ASKED": (0, 0, 7), "USED": (1, 1, 7), "GONE": (2, 1, 7),
+    }  # fmt: skip
+    assert rows["USED"].may_send
+    assert (rows["USED"].approved_at_ms, rows["USED"].verified_at_ms) == (7, 7)
+    assert len({row.id for row in rows.values()}) == 3
+    assert await again.senders.request_sender(1, "NEW", 8) is not None
+
+
 async def test_second_daemon_is_shut_out(open_store: OpenStore, store_url: str) -> None:
     store = await open_store(store_url)
     with pytest.raises(StoreUnavailable, match="another daemon"):

@@ -325,7 +325,23 @@ async def test_traffic_is_checkpointed_every_quarter_second(
     await until(is_in_the_file)
 
 
-async def test_log_over_its_cap_is_emptied(
+async def test_log_over_its_cap_begins_again(
+    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = store._engine
+    assert isinstance(engine, SqliteEngine)
+    monkeypatch.setattr(engine_module, "WAL_LIMIT_BYTES", 300_000)
+    monkeypatch.setattr(engine_module, "FORCED_CHECKPOINT_INTERVAL_S", 0.0)
+    largest = 0
+    for first in range(1, 1_000, 200):
+        rows = [new_message(key, text="x" * 1000) for key in range(first, first + 200)]
+        await write(store, new_messages=rows)
+        await engine.checkpoint()
+        largest = max(largest, log_octets(path))
+    assert 300_000 < largest < 900_000  # of 1,500,000 that were written
+
+
+async def test_log_far_over_its_cap_is_cut(
     store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = store._engine
@@ -333,7 +349,8 @@ async def test_log_over_its_cap_is_emptied(
     await write(store, new_messages=[new_message(key, text="x" * 1000) for key in range(1, 300)])
     await engine.checkpoint()
     assert log_octets(path) > 300_000  # below the cap the file is left as it is
-    monkeypatch.setattr(engine_module, "WAL_LIMIT_BYTES", 300_000)
+    monkeypatch.setattr(engine_module, "WAL_LIMIT_BYTES", 200_000)
+    monkeypatch.setattr(engine_module, "WAL_LARGE_BYTES", 300_000)
     await engine.checkpoint()
     assert log_octets(path) == 0
     await write(store, new_messages=[new_message(300)])

@@ -39,6 +39,17 @@ def test_the_facts_have_exactly_the_documented_form(demo: DemoProcess) -> None:
             "password": facts["smpp"]["password"],
         },
         "exosend": {"base_url": f"{base_url}/api/v1", "token": facts["exosend"]["token"]},
+        "mesms": {"base_url": f"{base_url}/api/v2", "api_key": facts["mesms"]["api_key"]},
+        "exotel": {
+            "base_url": f"{base_url}/v1/Accounts/{facts['exotel']['account_sid']}",
+            "account_sid": facts["exotel"]["account_sid"],
+            "api_key": facts["exotel"]["api_key"],
+            "api_token": facts["exotel"]["api_token"],
+        },
+        "easysendsms": {
+            "base_url": f"{base_url}/v1/rest",
+            "api_key": facts["easysendsms"]["api_key"],
+        },
         "carrier": {"inbox_url": facts["carrier"]["inbox_url"]},
     }
     assert facts["simulator_pid"] not in (demo.pid, 0)

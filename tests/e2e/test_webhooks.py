@@ -117,3 +117,32 @@ def test_a_webhook_into_a_private_network_is_not_called_unless_allowed(tmp_path:
             daemon.until("the refusal", lambda: '"webhook.' in daemon.errors)
             with pytest.raises(queue.Empty):
                 calls.get_nowait()
+
+
+def test_what_was_given_up_is_replayed(tmp_path: Path) -> None:
+    with customer() as (url, calls):
+        gateway = Serving(tmp_path, LISTEN + ACCOUNT.format(url=url) + CARRIER)
+        with gateway.serve() as daemon, gateway.simulate():
+            gateway.rest("token-acme").post(
+                "/sms/send", {"recipient": "+37127000017", "message": "Hi"}
+            )
+            daemon.until("it is given up", lambda: '"webhook.abandoned"' in daemon.errors)
+            listed = json.loads(gateway.command("webhook", "list", "--json"))["deliveries"]
+            assert [(d["state"], d["host"], d["account"]) for d in listed] == [
+                ("abandoned", "127.0.0.1", "acme")
+            ]
+            assert listed[0]["error"] == "the URL's address is not a public one"
+        gateway.write(LISTEN + ALLOW + ACCOUNT.format(url=url) + CARRIER)
+        with gateway.serve():
+            told = json.loads(gateway.command("webhook", "replay", "--account", "acme", "--json"))
+            assert told == {"replayed": 1}
+            first = calls.get(timeout=15)
+            gateway.command("webhook", "replay", "--id", first.headers["Postern-Delivery"])
+            again = calls.get(timeout=15)
+            listed = json.loads(
+                gateway.command("webhook", "list", "--state", "abandoned", "--json")
+            )
+            assert listed == {"deliveries": []}
+    assert again.headers["Postern-Delivery"] == first.headers["Postern-Delivery"]
+    assert again.json == first.json
+    assert again.headers["Postern-Signature"] == again.signature

@@ -17,7 +17,12 @@ from postern.simulator.inbox import Inbox
 from postern.simulator.smsc import SimulatedSmsc
 from postern.simulator.tally import Tally
 from protocols.http.app import build_app
-from protocols.http.callbacks import CallbackTarget, callback_path, callback_routes
+from protocols.http.callbacks import (
+    CallbackTarget,
+    callback_path,
+    callback_routes,
+    template_target,
+)
 from protocols.http.listener import HttpListener
 from protocols.http.provider import HttpProvider, HttpProviderOptions
 from protocols.smpp.provider import SmppProvider, SmppProviderOptions
@@ -251,7 +256,7 @@ async def http_site(spec: dict[str, Any] | None = None, **script: Any) -> AsyncI
                 "states": {"delivered": ("delivered",), "failed": ("failed",)},
             },
         )  # fmt: skip
-        targets[NAME] = CallbackTarget(template, sink)
+        targets[NAME] = template_target(template, sink)
         provider = HttpProvider(
             HttpProviderOptions(name=NAME, user_agent="Postern/1", timeout_s=HTTP_ANSWER_S),
             template, sink, made.clock, supervisor, lambda: 0.0,

@@ -32,6 +32,19 @@ def _examples() -> list[str]:
 EXAMPLES = _examples()
 
 
+def _national_examples() -> dict[str, list[str]]:
+    found = {}
+    for region in phonenumbers.SUPPORTED_REGIONS:
+        code = phonenumbers.country_code_for_region(region)
+        metadata = PhoneMetadata.metadata_for_region_or_calling_code(code, region)
+        descriptions = [getattr(metadata, kind) for kind in KINDS]
+        found[region] = [d.example_number for d in descriptions if d and d.example_number]
+    return found
+
+
+NATIONAL = _national_examples()
+
+
 @st.composite
 def near_numbers(draw: st.DrawFn) -> str:
     """An example number after up to two edits: a digit changed, dropped or put in."""
@@ -78,6 +91,43 @@ def test_the_three_international_forms_read_the_same(digits: str, prefix: str) -
     expected = digits if digits[0] != "0" and len(digits) <= MAX_DIGITS else None
     if expected is not None or prefix:
         assert PLAN.normalise(prefix + digits, international=True) == expected
+
+
+@st.composite
+def dialled_numbers(draw: st.DrawFn) -> tuple[str, str]:
+    """A region, and digits as somebody might dial them there."""
+    region = draw(st.sampled_from(sorted(phonenumbers.SUPPORTED_REGIONS)))
+    digits = draw(st.sampled_from(NATIONAL[region]))
+    if draw(st.booleans()):
+        at = draw(st.integers(0, len(digits) - 1))
+        digits = digits[:at] + draw(DIGIT) + digits[at + draw(st.integers(0, 1)) :]
+    return region, draw(st.sampled_from(["0", "0", "00", "8", "1", ""])) + digits
+
+
+@settings(max_examples=1_000)
+@given(dialled_numbers())
+def test_what_is_dialled_with_a_trunk_zero_is_read_as_the_library_does(
+    dialled: tuple[str, str],
+) -> None:
+    region, raw = dialled
+    trunk = PLAN._trunk_forms.get(region) or PLAN._compile_trunk_form(region)
+    found = trunk.matches(raw)
+    if found is not None:
+        number = phonenumbers.parse(raw, region)
+        expected = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        assert f"+{trunk.country_code}{found[1]}" == expected
+        assert phonenumbers.is_possible_number(number)
+
+
+def test_most_regions_have_the_fast_form() -> None:
+    fast = [region for region in NATIONAL if any(_is_dialled(region, n) for n in NATIONAL[region])]
+    assert {"TH", "DE", "FR", "IN", "CH"} <= set(fast)
+    assert len(fast) > 80
+
+
+def _is_dialled(region: str, national: str) -> bool:
+    trunk = PLAN._trunk_forms.get(region) or PLAN._compile_trunk_form(region)
+    return trunk.matches(f"0{national}") is not None
 
 
 @given(

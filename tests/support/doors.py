@@ -1,18 +1,21 @@
 """Fakes of the heart for the tests of the customers' doors.
 
-`FakeDirectory`, `FakeSubmitter` and `FakeReader` fit the ports of the same names.  The submitter is a
+`FakeDirectory`, `FakeSubmitter`, `FakeReader` and `FakeSenders` fit the ports of the same names.  The submitter is a
 small honest admission: it charges the account, keeps what it accepted where the reader finds it, and
 answers in the loop's next turn or when the test says so.
 """
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from gateway.domain.account import Account, Credential
 from gateway.domain.errors import Refusal, RefusalCode, StoreUnavailable
+from gateway.domain.identity import Origin, SenderState, SenderVerification, StoredSender
 from gateway.domain.lifecycle import MoneyState
 from gateway.domain.message import Batch, IdempotencyKey, Message, StoredAnswer, Submission
 from gateway.domain.sms_text import measure
+from gateway.ports import Clock, SenderVerdict
 
 PRICE_MICROS = 35_000
 
@@ -33,8 +36,11 @@ class FakeDirectory:
 
     def __init__(self) -> None:
         self.tokens: dict[str, Credential] = {}
+        self.key_pairs: dict[tuple[str, str], Credential] = {}
         self.system_ids: dict[str, Credential] = {}
         self.passwords: dict[str, str] = {}
+        self.templates: dict[tuple[int, int], str] = {}  # by account and number
+        self.contact_groups: dict[tuple[int, int], list[str]] = {}
 
     def add_token(self, secret: str, account: Account) -> Credential:
         """A token of `account`; returns its credential for further settings."""
@@ -42,12 +48,36 @@ class FakeDirectory:
         self.tokens[secret] = credential
         return credential
 
+    def add_key_pair(
+        self, account_sid: str, api_key: str, api_token: str, account: Account
+    ) -> Credential:
+        """An API key of `account` with its token; returns its credential for further settings."""
+        credential = Credential(1000 + len(self.key_pairs), account, api_key)
+        credential.account_sid = account_sid
+        self.key_pairs[api_key, api_token] = credential
+        return credential
+
+    def key_pair(self, api_key: str, api_token: str) -> Credential | None:
+        return self.key_pairs.get((api_key, api_token))
+
     def token(self, secret: str) -> Credential | None:
+        secret.encode()  # a real one digests it: lone surrogates must not come this far
+        found = self.tokens.get(secret)
+        return found if found is not None and found.enabled and found.account.enabled else None
+
+    def any_token(self, secret: str) -> Credential | None:
         secret.encode()  # a real one digests it: lone surrogates must not come this far
         return self.tokens.get(secret)
 
     def smpp(self, system_id: str) -> Credential | None:
         return self.system_ids.get(system_id)
+
+    def template(self, account: Account, id: int) -> str | None:
+        return self.templates.get((account.id, id))
+
+    def contact_group(self, account: Account, id: int) -> list[list[str]] | None:
+        numbers = self.contact_groups.get((account.id, id))
+        return None if numbers is None else [numbers]
 
     async def check_password(self, credential: Credential, password: str) -> bool:
         return self.passwords.get(credential.name) == password
@@ -144,7 +174,7 @@ class FakeSubmitter:
 
     def _message(self, submission: Submission, recipient: str) -> Message:
         assert submission.text is not None
-        alphabet, part_count = measure(submission.text)
+        alphabet, part_count = submission.measured or measure(submission.text)
         message = Message(
             self.next_key,
             submission.credential.account,
@@ -201,3 +231,60 @@ class FakeSubmitter:
     @staticmethod
     def _answer(submission: Submission, result: Message | Batch | Refusal) -> None:
         submission.answer(submission.token, result)
+
+
+class FakeSenders:
+    """`ports.SenderIds` over rows in a list, which a test fills."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.rows: list[StoredSender] = []
+
+    def add(self, account: Account, name: str, **fields: Any) -> StoredSender:
+        """A row that may send, unless `fields` say otherwise."""
+        now_ms = self.clock.now_ms()
+        row = StoredSender(
+            len(self.rows) + 1, account.id, name, SenderState.APPROVED,
+            SenderVerification.VERIFIED, "", Origin.STORE, False, 0, now_ms, now_ms, now_ms, now_ms,
+        )._replace(**fields)  # fmt: skip
+        self.rows.append(row)
+        return row
+
+    async def list(self, account: Account) -> list[StoredSender]:
+        return [row for row in self.rows if row.account_id == account.id]
+
+    async def request(self, account: Account, name: str) -> StoredSender | None:
+        if any(row.name == name for row in await self.list(account)):
+            return None
+        return self.add(
+            account, name, state=SenderState.PENDING, verification=SenderVerification.PENDING,
+            approved_at_ms=0, verified_at_ms=0,
+        )  # fmt: skip
+
+    async def make_default(self, account: Account, sender_id: int) -> StoredSender | SenderVerdict:
+        row = await self._row(account, sender_id)
+        if row is None:
+            return SenderVerdict.NOT_FOUND
+        if not row.may_send:
+            return SenderVerdict.NOT_VERIFIED
+        self.rows = [
+            each._replace(is_default=each.id == row.id) if each.account_id == account.id else each
+            for each in self.rows
+        ]
+        return row._replace(is_default=True)
+
+    async def delete(self, account: Account, sender_id: int) -> SenderVerdict | None:
+        row = await self._row(account, sender_id)
+        if row is None:
+            return SenderVerdict.NOT_FOUND
+        if row.origin == Origin.FILE:
+            return SenderVerdict.DECLARED
+        if row.is_default:
+            return SenderVerdict.IS_DEFAULT
+        if row.message_count:
+            return SenderVerdict.HAS_MESSAGES
+        self.rows.remove(row)
+        return None
+
+    async def _row(self, account: Account, sender_id: int) -> StoredSender | None:
+        return next((row for row in await self.list(account) if row.id == sender_id), None)

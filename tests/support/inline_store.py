@@ -6,7 +6,7 @@ the clock's next turn, or by `complete` while `by_hand` is set.
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Self
@@ -15,7 +15,7 @@ from gateway.domain.commit_group import CommitGroup, ParkedReceipt
 from gateway.domain.errors import StoreRejected, StoreUnavailable
 from gateway.store.engine import Done, Row
 from gateway.store.migrate import apply_migrations
-from gateway.store.sqlite_group import write_group
+from gateway.store.sqlite_group import insertion, write_group
 from gateway.store.store import Store
 from gateway.store.turn import WriterTurn
 from tests.support.clock import FakeClock, settle
@@ -137,6 +137,10 @@ class InlineTransaction:
     async def fetch(self, sql: str, *params: object) -> list[Row]:
         await asyncio.sleep(0)
         return self._connection.execute(sql, params).fetchall()
+
+    async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        await asyncio.sleep(0)
+        insertion(table, tuple(columns)).run(self._connection, rows)
 
 
 class PaidRows:

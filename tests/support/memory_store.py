@@ -22,6 +22,7 @@ from gateway.domain.identity import (
     CredentialKind,
     Origin,
     SenderState,
+    SenderVerification,
     StoredAccount,
     StoredCredential,
     StoredSender,
@@ -29,6 +30,7 @@ from gateway.domain.identity import (
 from gateway.domain.lifecycle import MessageState, MoneyState, Notified, is_final
 from gateway.domain.message import IdempotencyKey, StoredAnswer
 from gateway.domain.provider_id import canonical_id
+from gateway.domain.receipt import AwaitedReceipt
 from tests.support.clock import FakeClock, settle
 
 Done = Callable[[CommitGroup, Exception | None], None]
@@ -54,7 +56,9 @@ class MemoryStore:
         self.poison: set[object] = set()  # message keys, texts, ids: a row with one is rejected
         self.reads = 0  # pages of queued rows
         self.slow_reads = False  # reads take their snapshot at once and return turns later
-        self.accounts = self.messages = self.retention = self
+        self.accounts = self.messages = self.retention = self.senders = self.blocked = (
+            self.bulks
+        ) = self
         self.secrets = Secrets()
         self.writing: tuple[CommitGroup, Done] | None = None
         self.groups: list[CommitGroup] = []
@@ -72,6 +76,8 @@ class MemoryStore:
         self.account_rows: dict[int, StoredAccount] = {}
         self.credential_rows: dict[int, StoredCredential] = {}
         self.sender_rows: dict[tuple[int, str], StoredSender] = {}
+        self.senders_counted_to = 0  # a message's key
+        self.blocked_rows: set[tuple[int, int]] = set()
 
     # -- ports.CommitEngine ----------------------------------------------------------------------
 
@@ -283,6 +289,23 @@ class MemoryStore:
         await self._slowly()
         return rows
 
+    async def awaited(
+        self, provider_id: int, after: tuple[str, int], limit: int
+    ) -> list[AwaitedReceipt]:
+        await self._read()
+        found = sorted(
+            AwaitedReceipt(
+                (canonical_id(row.provider_message_id), row.key),
+                row.provider_message_id, row.recipient, row.sent_at_ms,
+            )
+            for row in self.rows.values()
+            if row.provider_id == provider_id
+            and row.state == MessageState.SENT
+            and row.provider_message_id
+        )  # fmt: skip
+        await self._slowly()
+        return [item for item in found if item.position > after][:limit]
+
     async def owed_notifications(
         self, credential_id: int, after_key: int, limit: int
     ) -> list[StoredMessage]:
@@ -391,23 +414,94 @@ class MemoryStore:
             self.credential_rows[row.id] = row._replace(enabled=False)
         return [row.id for row in gone]
 
-    async def load_senders(self) -> list[StoredSender]:
+    # -- ports.SenderStore -----------------------------------------------------------------------
+
+    async def load_senders(self, account_id: int | None = None) -> list[StoredSender]:
         await self._read()
-        return list(self.sender_rows.values())
+        rows = self.sender_rows.values()
+        return [row for row in rows if account_id in (None, row.account_id)]
 
     async def set_sender(
         self,
         account_id: int,
         name: str,
         state: SenderState,
+        verification: SenderVerification,
         reason: str,
         origin: Origin,
         at_ms: int,
     ) -> None:
         await self._read()
-        self.sender_rows[account_id, name] = StoredSender(
-            account_id, name, state, reason, origin, at_ms
+        known = self.sender_rows.get((account_id, name))
+        row = known or self._new_sender(account_id, name, at_ms)
+        row = row._replace(
+            state=state, verification=verification, reason=reason, origin=origin,
+            changed_at_ms=at_ms,
+            approved_at_ms=(row.approved_at_ms or at_ms) * (state == SenderState.APPROVED),
+            verified_at_ms=(row.verified_at_ms or at_ms)
+            * (verification == SenderVerification.VERIFIED),
+        )  # fmt: skip
+        self.sender_rows[account_id, name] = row._replace(
+            is_default=row.is_default and row.may_send
         )
+
+    async def request_sender(self, account_id: int, name: str, at_ms: int) -> StoredSender | None:
+        await self._read()
+        if (account_id, name) in self.sender_rows:
+            return None
+        row = self.sender_rows[account_id, name] = self._new_sender(account_id, name, at_ms)
+        return row
+
+    def _new_sender(self, account_id: int, name: str, at_ms: int) -> StoredSender:
+        id = max((row.id for row in self.sender_rows.values()), default=0) + 1
+        return StoredSender(
+            id, account_id, name, SenderState.PENDING, SenderVerification.PENDING, "",
+            Origin.STORE, False, 0, at_ms, 0, 0, at_ms,
+        )  # fmt: skip
+
+    async def make_default(self, account_id: int, sender_id: int) -> bool:
+        await self._read()
+        own = {n: r for n, r in self.sender_rows.items() if r.account_id == account_id}
+        if not any(r.id == sender_id and r.may_send for r in own.values()):
+            return False
+        for name, row in own.items():
+            self.sender_rows[name] = row._replace(is_default=row.id == sender_id)
+        return True
+
+    async def delete_sender(self, sender_id: int) -> bool:
+        await self._read()
+        for name, row in self.sender_rows.items():
+            if row.id == sender_id and not row.message_count:
+                del self.sender_rows[name]
+                return True
+        return False
+
+    async def count_messages(self, limit: int) -> int:
+        await self._read()
+        rows = self._find(lambda row: row.key > self.senders_counted_to)
+        rows = sorted(rows, key=lambda row: row.key)[:limit]
+        for row in rows:
+            self.senders_counted_to = row.key
+            sender = self.sender_rows.get((row.account_id, row.sender))
+            if sender is not None:
+                self.sender_rows[row.account_id, row.sender] = sender._replace(
+                    message_count=sender.message_count + 1
+                )
+        return len(rows)
+
+    # -- ports.BlockedStore ----------------------------------------------------------------------
+
+    async def page(self, after: tuple[int, int], limit: int) -> list[tuple[int, int]]:
+        await self._read()
+        return sorted(row for row in self.blocked_rows if row > after)[:limit]
+
+    async def block(self, account_id: int, numbers: Collection[int]) -> None:
+        await self._read()
+        self.blocked_rows |= {(account_id, number) for number in numbers}
+
+    async def unblock(self, account_id: int, numbers: Collection[int]) -> None:
+        await self._read()
+        self.blocked_rows -= {(account_id, number) for number in numbers}
 
     # -- ports.Retention -------------------------------------------------------------------------
 
@@ -421,6 +515,10 @@ class MemoryStore:
         for key in finished[:limit]:
             del self.rows[key]
         return len(finished[:limit])
+
+    async def purge_bulks(self, before_key: int, limit: int) -> int:
+        await self._read()
+        return 0  # it keeps none: `tests.support.inline_store` does
 
     async def purge_answers(self, before_ms: int, limit: int) -> int:
         await self._read()

@@ -1,5 +1,7 @@
 """A daemon without a heart, for the tests of the operator's room."""
 
+from collections.abc import Sequence
+
 from admin_api.operations import Facts, Gauges, OperationRefusedError, ProviderGauges
 
 
@@ -74,6 +76,23 @@ class FakeOperations:
 
     async def set_sender(self, account: str, name: str, state: str, reason: str) -> Facts:
         return self._answer("set_sender", account, name, state, reason)
+
+    async def block(self, account: str | None, numbers: Sequence[str], region: str) -> Facts:
+        return self._answer("block", account, numbers, region)
+
+    async def unblock(self, account: str | None, numbers: Sequence[str], region: str) -> Facts:
+        return self._answer("unblock", account, numbers, region)
+
+    async def blocked(self, account: str | None, after: str, limit: int) -> Facts:
+        return self._answer("blocked", account, after, limit)
+
+    async def webhooks(self, account: str | None, state: str, limit: int) -> Facts:
+        return self._answer("webhooks", account, state, limit)
+
+    async def replay(
+        self, account: str | None, since: str, delivery: int | None, states: str
+    ) -> Facts:
+        return self._answer("replay", account, since, delivery, states)
 
     async def message(self, message_id: str) -> Facts:
         return self._answer("message", message_id)

@@ -114,3 +114,20 @@ def test_every_key_reaches_the_heart(load_text) -> None:
 )
 def test_names_what_is_wrong(problems_in, line: str, key: str, reason: str) -> None:
     assert problems_in(f'[[account]]\nname = "a"\n{line}') == {f"account[0].{key}": reason}
+
+
+REPORTS = '[[account]]\nname = "a"\n'
+REPORT_URL = '[[account.easysendsms]]\nreport_url = "https://a.example.com/dlr?secret=s"\n'
+
+
+def test_where_easysendsms_reports_go(load_text) -> None:
+    [spec] = load_text(REPORTS + REPORT_URL).declared().accounts
+    assert spec.report_url == "https://a.example.com/dlr?secret=s"
+    [spec] = load_text(REPORTS).declared().accounts
+    assert spec.report_url == ""
+
+
+def test_an_account_has_one_report_url(problems_in) -> None:
+    assert problems_in(REPORTS + REPORT_URL * 2) == {
+        "account[0].easysendsms": "must be one table: the vendor has one URL for each account"
+    }

@@ -10,6 +10,12 @@ from pydantic_core import PydanticUndefined
 
 from conf.accounts import AccountSettings
 from conf.daemon import DaemonSettings
+from conf.dialect_providers import (
+    EasySendSmsProviderSettings,
+    ExoSendProviderSettings,
+    ExotelProviderSettings,
+    MeSmsProviderSettings,
+)
 from conf.http_provider import HttpProviderSettings
 from conf.providers import ProviderSettings, SmppProviderSettings
 from conf.routes import RateSettings, RouteSettings
@@ -58,6 +64,10 @@ KEYS = [
     *keys_of("provider", ProviderSettings),
     *keys_of("provider smpp", SmppProviderSettings, COMMON),
     *keys_of("provider http", HttpProviderSettings, COMMON),
+    *keys_of("provider exosend", ExoSendProviderSettings, COMMON),
+    *keys_of("provider exotel", ExotelProviderSettings, COMMON),
+    *keys_of("provider mesms", MeSmsProviderSettings, COMMON),
+    *keys_of("provider easysendsms", EasySendSmsProviderSettings, COMMON),
     *keys_of("route", RouteSettings),
     *keys_of("rate", RateSettings),
 ]
@@ -93,7 +103,7 @@ def lines_of(example: str) -> Iterator[Line]:
     table = wire = ""
     for line in example.splitlines():
         text = COMMENTED.sub("", line).strip()
-        header = re.match(r"\[+([a-z.]+)\]+", text)
+        header = re.match(r"\[+([a-z_.]+)\]+", text)
         if header:
             table = header[1]
         elif re.match(r"[a-z_]+ = ", text):
@@ -115,6 +125,7 @@ def test_the_example_loads_with_every_option(tmp_path: Path, pem_pair: tuple[byt
     (tmp_path / "tls").mkdir()
     (tmp_path / "tls" / "fullchain.pem").write_bytes(pem_pair[0])
     (tmp_path / "tls" / "privkey.pem").write_bytes(pem_pair[1])
+    (tmp_path / "numbers.txt").write_text("66812345679\n")
     (tmp_path / "postern.key").write_text("0" * 64)
     (tmp_path / "postern.key").chmod(0o600)
     file = tmp_path / "postern.toml"

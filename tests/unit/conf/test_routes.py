@@ -72,6 +72,11 @@ def test_routes_become_tiers(load_text) -> None:
             'must be the first digits of E.164 numbers, without "+", or ""',
         ),
         ('providers = ["a"]\nchannel = "fax"', ".channel", "must be 'sms'"),
+        (
+            'providers = ["a"]\nchannel = "hlr"',
+            ".channel",
+            "hlr is no message and has no route; only a [[rate]] can have it",
+        ),
     ],
 )
 def test_names_what_is_wrong_with_a_route(problems_in, lines: str, key: str, reason: str) -> None:
@@ -114,3 +119,14 @@ def test_rates_become_micro_units(load_text) -> None:
 )
 def test_names_what_is_wrong_with_a_rate(problems_in, lines: str, key: str) -> None:
     assert list(problems_in("[[rate]]\n" + lines)) == [f"rate[0].{key}"]
+
+
+@pytest.mark.parametrize("channel", ["hlr", "nv"])
+def test_queries_of_numbers_have_rates(load_text, channel: str) -> None:
+    [rate] = load_text(f'[[rate]]\nchannel = "{channel}"\nprice = "0.005"').declared().rates
+    assert rate == RateSpec(channel=channel, prefix="", price_micros=5_000)
+
+
+def test_a_price_of_queries_is_none_of_messages(load_text) -> None:
+    settings = load_text('[[account]]\nname = "a"\n[[rate]]\nchannel = "hlr"\nprice = "1"')
+    assert [problem.key for problem in settings.warnings] == ["account[0].currency"]

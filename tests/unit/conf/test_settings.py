@@ -160,7 +160,7 @@ def test_names_every_problem_at_once(problems_in) -> None:
         "queue.max_redy": "is not a known key; did you mean max_ready?",
         "account[0].smpp[1].window": "must be a valid integer",
         "account[0].smpp[1].system_id": "'s' already stands at account[0].smpp[0].system_id",
-        "provider[0].wire": "must be one of smpp, http",
+        "provider[0].wire": "must be one of smpp, http, exosend, exotel, mesms, easysendsms",
         "route[0].account": "there is no [[account]] named 'b'",
         "route[0].providers[1]": "there is no [[provider]] named 'q'",
         "rate[0].price": 'must be an amount as text, such as "0.035"',
@@ -175,8 +175,16 @@ def test_names_every_problem_at_once(problems_in) -> None:
         ('[provider]\nname = "x"', "provider", "must be an array of tables: [[provider]]"),
         ("listen = 3", "listen", "must be a table"),
         ("[[listen]]", "listen", "must be a table"),
-        ("[[provider]]", "provider[0].wire", "must be one of smpp, http"),
-        ("[[provider]]\nwire = []", "provider[0].wire", "must be one of smpp, http"),
+        (
+            "[[provider]]",
+            "provider[0].wire",
+            "must be one of smpp, http, exosend, exotel, mesms, easysendsms",
+        ),
+        (
+            "[[provider]]\nwire = []",
+            "provider[0].wire",
+            "must be one of smpp, http, exosend, exotel, mesms, easysendsms",
+        ),
     ],
 )
 def test_names_tables_of_the_wrong_shape(problems_in, text: str, key: str, reason: str) -> None:

@@ -1,5 +1,6 @@
 """The command line: its frame, and every command against one live daemon with a simulated carrier."""
 
+import io
 import json
 import signal
 import sqlite3
@@ -184,6 +185,13 @@ def test_a_reader_that_has_enough_is_no_error(config: Path) -> None:
         ("sender", "list"),
         ("sender", "approve", "acme", "X"),
         ("sender", "reject", "acme", "X"),
+        ("sender", "verify", "acme", "X"),
+        ("sender", "refuse", "acme", "X"),
+        ("block", "add", "1"),
+        ("block", "remove", "1"),
+        ("block", "list"),
+        ("webhook", "list"),
+        ("webhook", "replay"),
         ("message", "show", "1"),
         ("message", "cancel", "1"),
         ("provider", "list"),
@@ -346,6 +354,13 @@ def test_top_up_and_statement(run: Run, config: Path, facts: Facts) -> None:
         (("account", "statement", "acme", "--limit", "0"), "argument 'limit' must be"),
         (("token", "revoke", "acme", "none"), "account acme has no token 'none'"),
         (("sender", "reject", "acme", "NONE"), "account acme has no sender 'NONE'"),
+        (("sender", "verify", "acme", "NONE"), "account acme has no sender 'NONE'"),
+        (("block", "add", "--account", "nobody", "1"), "there is no account 'nobody'"),
+        (("block", "add", "--region", "XX", "1"), "region 'XX'"),
+        (("block", "add", "--file", "/nowhere/at/all"), "/nowhere/at/all: cannot be read"),
+        (("webhook", "list", "--limit", "0"), "argument 'limit' must be"),
+        (("webhook", "replay", "--since", "noon"), "since 'noon'"),
+        (("webhook", "replay", "--id", "77"), "there is no delivery 77"),
         (("message", "show", "hello"), "'hello' is no message id"),
         (("message", "cancel", "hello"), "'hello' is no message id"),
         (("message", "cancel", "1"), "there is no message 1"),
@@ -400,6 +415,88 @@ def test_sender_works_once_approved(run: Run, config: Path, facts: Facts) -> Non
     assert (senders["NEWS"]["state"], senders["NEWS"]["reason"]) == ("rejected", "complaints")
     _, out, _ = run("sender", "list", "-c", config)
     assert out.startswith("ACCOUNT")
+
+
+def test_block_and_unblock(
+    run: Run, config: Path, facts: Facts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = "+37120009999"
+    send = ("send", "--door", "smpp", "--to", number, "--text", "hi", "-c", config)
+    code, out, errors = run("block", "add", "20 009 999", "junk", "--region", "lv", "-c", config)
+    assert (code, out) == (1, "every account: 1 blocked, 0 were before.\n")
+    assert errors == "postern: 'junk' is no possible number: left out\n"
+    assert run(*send)[0] == 1
+    file = tmp_path / "numbers"
+    file.write_text(f"{number}\n# a comment\n +37120009998 # another\n")
+    assert facts("block", "add", "--account", "acme", "--file", str(file)) == {
+        "account": "acme", "numbers": 2, "changed": 2, "invalid": [],
+    }  # fmt: skip
+    entries = facts("block", "list")["entries"]
+    assert [(e["account"], e["number"]) for e in entries] == [
+        (None, number), ("acme", "+37120009998"), ("acme", number),
+    ]  # fmt: skip
+    assert facts("block", "list", "--account", "acme", "--limit", "1")["entries"] == entries[1:2]
+    _, out, _ = run("block", "list", "--limit", "2", "-c", config)
+    assert out == f"{number}\tevery account\n+37120009998\tacme\n"
+    assert run("block", "remove", number, "-c", config)[1] == (
+        "every account: 1 no longer blocked, 0 were before.\n"
+    )
+    monkeypatch.setattr("sys.stdin", io.StringIO(file.read_text()))
+    facts("block", "remove", "--account", "acme", "--file", "-")
+    assert facts("block", "list") == {"entries": []}
+
+
+def test_a_long_file_shows_its_progress(
+    run: Run, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("postern.commands.block.AT_ONCE", 2)
+    monkeypatch.setattr("postern.commands.block.PROGRESS_EVERY", 4)
+    file = tmp_path / "numbers"
+    file.write_text("".join(f"3712000000{n}\n" for n in range(9)))
+    code, out, errors = run("block", "add", "--file", file, "-c", config)
+    assert (code, out) == (0, "every account: 9 blocked, 0 were before.\n")
+    assert errors.splitlines() == [
+        "postern: 4 numbers read, 4 blocked", "postern: 8 numbers read, 8 blocked",
+    ]  # fmt: skip
+    assert run("block", "remove", "--file", file, "-c", config)[0] == 0
+
+
+@pytest.mark.parametrize("words", [(), ("1", "--file", "x")])
+def test_numbers_or_a_file(run: Run, config: Path, words: tuple[str, ...]) -> None:
+    code, _, errors = run("block", "add", *words, "-c", config)
+    assert (code, errors) == (2, "postern: give numbers, or a file of them with --file\n")
+
+
+def test_a_file_that_is_no_text(run: Run, config: Path, tmp_path: Path) -> None:
+    file = tmp_path / "numbers"
+    file.write_bytes(b"\xff\xfe")
+    assert run("block", "add", "--file", file, "-c", config)[2] == (
+        f"postern: {file}: cannot be read: is not UTF-8 text\n"
+    )
+
+
+def test_both_words_about_a_sender(run: Run, config: Path) -> None:
+    for verb, state in (("approve", "approved"), ("refuse", "refused"), ("verify", "verified")):
+        assert run("sender", verb, "acme", "SHOP", "-c", config)[1] == (
+            f"acme: sender SHOP is {state}.\n"
+        )
+    run("sender", "refuse", "acme", "SHOP", "--reason", "not registered", "-c", config)
+    assert run("sender", "approve", "acme", "SHOP", "-c", config)[1] == (
+        "acme: sender SHOP is approved and waits for the provider's word "
+        "(`postern sender verify`).\n"
+    )
+    _, out, _ = run("sender", "list", "acme", "-c", config)
+    assert out.splitlines()[0].split()[:4] == ["ACCOUNT", "SENDER", "STATE", "PROVIDER"]
+    assert next(line for line in out.splitlines() if " SHOP " in line).split()[:7] == [
+        "acme", "SHOP", "approved", "rejected", "no", "no", "0",
+    ]  # fmt: skip
+
+
+def test_webhooks_of_a_daemon_that_owes_none(run: Run, config: Path, facts: Facts) -> None:
+    assert facts("webhook", "list") == {"deliveries": []}
+    assert facts("webhook", "replay", "--all") == {"replayed": 0}
+    assert run("webhook", "replay", "-c", config)[1] == "0 notifications will be sent again.\n"
+    assert run("webhook", "list", "-c", config)[1].split()[:2] == ["ID", "ACCOUNT"]
 
 
 @pytest.mark.parametrize("door", ["smpp", "exosend"])

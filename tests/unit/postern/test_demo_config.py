@@ -14,6 +14,10 @@ from postern.simulator.settings import SimulatorPorts
 SECRETS = DemoSecrets(
     token="1|token",
     smpp_password="password",
+    mesms_key="mesms-key",
+    exotel_key="exotel-key",
+    exotel_token="exotel-token",
+    easysendsms_key="easy-key",
     smsc_password='quote"d',
     carrier_key="back\\slash",
     callback_token="callback",
@@ -39,15 +43,37 @@ def test_it_is_a_configuration_without_warnings(settings: Settings, tmp_path: Pa
     assert settings.callbacks.allow_private
 
 
-def test_its_account_can_use_every_door(settings: Settings) -> None:
-    [account] = settings.declared().accounts
+def test_its_accounts_can_use_every_door(settings: Settings) -> None:
+    account, bulk = settings.declared().accounts
     assert (account.name, account.currency, account.credit_micros) == ("Demo", "EUR", 100_000_000)
-    assert account.senders == ("POSTERN",)
-    assert [token.secret for token in account.tokens] == ["1|token"]
+    assert account.senders == bulk.senders == ("POSTERN",)
+    assert {next(iter(token.doors)): token.secret for token in account.tokens} == {
+        "exosend": "1|token", "easysendsms": "easy-key",
+    }  # fmt: skip
+    [pair] = account.key_pairs
+    assert (pair.account_sid, pair.api_key, pair.api_token) == (
+        "demo", "exotel-key", "exotel-token",
+    )  # fmt: skip
     [credential] = account.smpp
     assert (credential.system_id, credential.password) == ("demo", "password")
-    [rate] = settings.declared().rates
-    assert (rate.price_micros, rate.prefix, rate.currency) == (35_000, "", "EUR")
+    assert (bulk.name, bulk.currency, bulk.credit_micros) == ("Bulk", "CREDIT", 3_000_000_000_000)
+    assert [(token.secret, token.doors) for token in bulk.tokens] == [
+        ("mesms-key", frozenset({"mesms"}))
+    ]
+
+
+def test_a_part_costs_3_5_cents_or_a_credit(settings: Settings) -> None:
+    rates = [rate for rate in settings.declared().rates if rate.channel == "sms"]
+    assert {rate.currency: (rate.prefix, rate.price_micros) for rate in rates} == {
+        "EUR": ("", 35_000), "CREDIT": ("", 1_000_000),
+    }  # fmt: skip
+
+
+def test_hlr_queries_go_to_the_simulated_carrier_and_cost_half_a_cent(settings: Settings) -> None:
+    assert settings.hlr.url == "http://127.0.0.1:1002/hlr?number={to}"
+    assert settings.hlr.secrets["KEY"].reveal() == "back\\slash"
+    [rate] = [rate for rate in settings.declared().rates if rate.channel == "hlr"]
+    assert (rate.price_micros, rate.prefix, rate.currency) == (5_000, "", "EUR")
 
 
 def test_its_providers_are_the_simulated_carriers(settings: Settings) -> None:

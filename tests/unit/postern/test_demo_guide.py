@@ -18,6 +18,14 @@ FACTS: dict[str, Any] = {
     "metrics": {"url": "http://127.0.0.1:9090/metrics"},
     "smpp": {"host": "127.0.0.1", "port": 2775, "system_id": "demo", "password": "p4ssw0rd"},
     "exosend": {"base_url": "http://127.0.0.1:8080/api/v1", "token": "1|token"},
+    "mesms": {"base_url": "http://127.0.0.1:8080/api/v2", "api_key": "mesms-key"},
+    "exotel": {
+        "base_url": "http://127.0.0.1:8080/v1/Accounts/demo",
+        "account_sid": "demo",
+        "api_key": "exotel-key",
+        "api_token": "exotel-token",
+    },
+    "easysendsms": {"base_url": "http://127.0.0.1:8080/v1/rest", "api_key": "easy-key"},
     "carrier": {"inbox_url": "http://127.0.0.1:4711/inbox"},
 }
 
@@ -29,7 +37,7 @@ def commands(start: str) -> list[list[str]]:
 
 
 def test_the_rest_commands_survive_a_shell() -> None:
-    balance, send, status, inbox, metrics = commands("curl")
+    balance, send, status, exotel, mesms, easysendsms, inbox, metrics = commands("curl")
     assert balance[2:] == [
         "http://127.0.0.1:8080/api/v1/balance", "-H", "Authorization: Bearer 1|token",
     ]  # fmt: skip
@@ -39,6 +47,21 @@ def test_the_rest_commands_survive_a_shell() -> None:
         "sender_id": "POSTERN",
     }
     assert status[2] == "http://127.0.0.1:8080/api/v1/sms/MESSAGE_ID/status"
+    assert exotel[2] == "http://127.0.0.1:8080/v1/Accounts/demo/Sms/send.json"
+    assert exotel[3:5] == ["-u", "exotel-key:exotel-token"]
+    assert exotel[6::2] == ["From=POSTERN", "To=%2B37120000000", "Body=Hello"]
+    assert mesms[2:5] == [
+        "http://127.0.0.1:8080/api/v2/sms/send", "-H", "x-api-key: mesms-key",
+    ]  # fmt: skip
+    assert json.loads(mesms[-1]) == {
+        "sender": "POSTERN", "content": "Hello", "msisdns": ["37120000000"],
+    }  # fmt: skip
+    assert easysendsms[2:5] == [
+        "http://127.0.0.1:8080/v1/rest/sms/send", "-H", "apikey: easy-key",
+    ]  # fmt: skip
+    assert json.loads(easysendsms[-1]) == {
+        "from": "POSTERN", "to": "37120000000", "text": "Hello", "type": "0",
+    }  # fmt: skip
     assert inbox[-1] == "http://127.0.0.1:4711/inbox?after=0"
     assert metrics[-1] == "http://127.0.0.1:9090/metrics"
 

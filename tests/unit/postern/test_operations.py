@@ -295,7 +295,7 @@ async def test_bad_senders(operations: LiveOperations) -> None:
             await operations.set_sender("acme", bad, "approved", "")
     with refused("has no sender 'NOPE'; its senders: ACME, NEWS"):
         await operations.set_sender("acme", "NOPE", "rejected", "")
-    with refused("must be approved or rejected, not 'maybe'"):
+    with refused("must be one of approved, rejected, verified, refused, not 'maybe'"):
         await operations.set_sender("acme", "X", "maybe", "")
     with refused("accounts: acme, poor"):
         await operations.senders("nobody")

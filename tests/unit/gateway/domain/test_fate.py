@@ -42,6 +42,24 @@ def test_final_states(state: S, stat: str, exosend: str) -> None:
     assert (WORDS[state].smpp_stat, WORDS[state].exosend) == (stat, exosend)
 
 
+@pytest.mark.parametrize(
+    ("state", "mesms"),
+    [
+        (S.QUEUED, "pending"),
+        (S.SENT, "pending"),
+        (S.DELIVERED, "success"),
+        (S.FAILED, "failed"),
+        (S.REJECTED, "failed"),
+        (S.EXPIRED, "expired"),
+        (S.CANCELLED, "failed"),
+        (S.HANDED_OVER, "timeout"),  # no receipt will come: none within the allowed time
+        (S.UNKNOWN, "timeout"),
+    ],
+)
+def test_recipients_of_a_mesms_message(state: S, mesms: str) -> None:
+    assert WORDS[state].mesms == mesms
+
+
 def test_our_own_words_tell_all_states_apart_but_the_two_sent() -> None:
     words = [WORDS[s].word for s in S]
     assert sorted(words) == sorted([*set(words), "sent"])

@@ -251,3 +251,26 @@ async def test_retries_keep_their_place_in_the_count() -> None:
     world.wire.take()
     assert world.waiting()[1, 1] == (0, False)
     assert world.heart.backlogs.live == {}
+
+
+async def test_room_counts_what_waits_and_what_is_stranded() -> None:
+    world = await World.build(are_up=False)
+    backlogs = world.heart.backlogs
+    assert backlogs.room(1, 1, 5) == 5
+    for _ in range(3):
+        await world.accepted()
+    assert backlogs.room(1, 1, 5) == 2
+    assert backlogs.room(1, 1, 2) == 0
+    assert backlogs.room(1, 0, 5) == 5  # another class
+
+
+async def test_there_is_no_room_before_what_is_on_disk() -> None:
+    world = await overflowing(20)
+    assert world.heart.backlogs.room(1, 1, 1_000) == 0
+
+
+async def test_room_ends_where_all_memory_does() -> None:
+    world = await World.build(are_up=False, max_in_memory=4)
+    for _ in range(3):
+        await world.accepted()
+    assert world.heart.backlogs.room(1, 0, 5) == 1

@@ -98,3 +98,48 @@ async def test_who_asked_may_go_away(world: World) -> None:
     await world.quiet()
     assert world.store.account_rows[1].balance_micros == OPENING - 10_000
     assert world.account().balance_micros == OPENING - 10_000
+
+
+def given_back(world: World, micros: int) -> "asyncio.Task[None]":
+    charges = Charges(world.heart.journal, world.heart.admission._keys, world.clock)
+    giving = charges.give_back(world.account(), DOOR, micros, "HLR without an answer")
+    return world.supervisor.spawn(giving, name="give-back")
+
+
+async def test_what_is_given_back_is_a_line_of_its_own(world: World) -> None:
+    giving = given_back(world, 10_000)
+    await world.committed()
+    await giving
+    assert world.store.account_rows[1].balance_micros == OPENING + 10_000
+    [line] = world.store.groups[-1].ledger
+    assert (line.kind, line.amount_micros) == (LedgerKind.FEE, 10_000)
+
+
+async def test_nothing_is_given_back_without_a_line(world: World) -> None:
+    groups = len(world.store.groups)
+    await given_back(world, 0)
+    assert len(world.store.groups) == groups
+
+
+async def test_what_is_owed_waits_for_the_store(world: World) -> None:
+    world.store.unavailable = True
+    giving = given_back(world, 10_000)
+    await world.quiet()
+    assert not giving.done()
+    assert world.account().balance_micros == OPENING
+    world.store.unavailable = False
+    await world.clock.advance_async(5.0)
+    await giving
+    assert world.account().balance_micros == OPENING + 10_000
+    assert world.store.account_rows[1].balance_micros == OPENING + 10_000
+
+
+async def test_counters_never_go_back(world: World) -> None:
+    charging = asked(world, 10_000)
+    await world.committed()
+    await charging
+    giving = given_back(world, 4_000)
+    await world.committed()
+    await giving
+    counters = world.heart.counters
+    assert (counters.charged_micros["EUR"], counters.refunded_micros["EUR"]) == (10_000, 4_000)

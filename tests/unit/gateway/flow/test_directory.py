@@ -6,10 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.domain.account import ChargeAt, Credential, NumberCheck, RefundPolicy
-from gateway.domain.declared import AccountSpec, SmppCredentialSpec, TokenSpec, WebhookSpec
+from gateway.domain.account import Account, ChargeAt, Credential, NumberCheck, RefundPolicy
+from gateway.domain.declared import (
+    AccountSpec,
+    ContactGroupSpec,
+    SmppCredentialSpec,
+    TemplateSpec,
+    TokenSpec,
+    WebhookSpec,
+)
 from gateway.domain.errors import ConfigurationError, StoreUnavailable
-from gateway.domain.identity import CredentialKind, Origin, SenderState
+from gateway.domain.identity import CredentialKind, Origin, SenderState, SenderVerification
 from gateway.flow.directory import AccountDirectory
 from gateway.flow.passwords import Passwords
 from tests.support.clock import FakeClock
@@ -30,7 +37,7 @@ class Office:
         self.clock = FakeClock()
         self.store = store or MemoryStore(self.clock)
         self.passwords = Passwords(KEY, no_thread)
-        self.directory = AccountDirectory(self.store, self.passwords, self.clock)
+        self.directory = AccountDirectory(self.store, self.store, self.passwords, self.clock)
         self.closed: list[Credential] = []
         self.directory.on_disabled = self.closed.append
 
@@ -208,12 +215,41 @@ async def test_any_sender_is_no_default(office: Office) -> None:
 
 async def test_a_sender_approved_by_command_survives_a_reload(office: Office) -> None:
     acme = office.directory.by_name["acme"]
-    await office.store.set_sender(acme.id, "SHOP", SenderState.APPROVED, "", Origin.STORE, 0)
-    await office.store.set_sender(acme.id, "BANK", SenderState.PENDING, "", Origin.STORE, 0)
+    await set_sender(office, acme, "SHOP")
+    await set_sender(office, acme, "BANK", state=SenderState.PENDING)
+    await set_sender(office, acme, "POST", verification=SenderVerification.PENDING)
     await office.directory.reload_senders()
     assert acme.senders == {"ACME", "SHOP"}
     await office.apply(account_spec())
     assert acme.senders == {"ACME", "SHOP"}
+
+
+async def set_sender(
+    office: Office,
+    account: Account,
+    name: str,
+    state: SenderState = SenderState.APPROVED,
+    verification: SenderVerification = SenderVerification.VERIFIED,
+) -> int:
+    """A row that is not of the file; returns its id."""
+    await office.store.set_sender(account.id, name, state, verification, "", Origin.STORE, 1)
+    return office.store.sender_rows[account.id, name].id
+
+
+async def test_a_default_chosen_through_an_api_wins_while_it_may_send(office: Office) -> None:
+    acme = office.directory.by_name["acme"]
+    shop = await set_sender(office, acme, "SHOP")
+    await office.store.make_default(acme.id, shop)
+    await office.directory.reload_senders()
+    assert acme.default_sender == "SHOP"
+    await office.apply(account_spec(senders=("NEW", "ACME")))
+    assert acme.default_sender == "SHOP"
+    await set_sender(office, acme, "SHOP", verification=SenderVerification.REJECTED)
+    await office.directory.reload_senders()
+    assert acme.default_sender == "NEW"
+    await set_sender(office, acme, "SHOP")  # it does not come back unasked
+    await office.directory.reload_senders()
+    assert acme.default_sender == "NEW"
 
 
 # --- webhooks -----------------------------------------------------------------------------------
@@ -235,6 +271,19 @@ async def test_a_changed_secret_of_a_webhook_counts_at_once(office: Office) -> N
     await office.apply(account_spec(webhooks=(HOOK,)))
     await office.apply(account_spec("first"), account_spec(webhooks=(replace(HOOK, secret="new"),)))
     assert office.directory.webhook_secrets == {(acme.id, HOOK.url): "new"}
+
+
+async def test_report_urls_follow_the_file_and_new_ones_are_told(office: Office) -> None:
+    told: list[list[str]] = []
+    office.directory.on_report_urls = lambda urls: told.append(sorted(urls))
+    acme = office.directory.by_name["acme"]
+    await office.apply(account_spec(report_url="https://example.org/a"))
+    assert office.directory.report_url(acme.id) == "https://example.org/a"
+    same = account_spec(report_url="https://example.org/a")
+    await office.apply(same, account_spec("other", report_url="https://example.org/b"))
+    await office.apply(account_spec())
+    assert office.directory.report_url(acme.id) == ""
+    assert told == [["https://example.org/a"], ["https://example.org/b"], []]
 
 
 # --- two steps ----------------------------------------------------------------------------------
@@ -377,3 +426,40 @@ async def test_balances_moved_by_others_are_read_again(office: Office) -> None:
     acme.balance_micros = other.balance_micros = 1
     await office.directory.reload_balances(frozenset({acme.id}))
     assert (acme.balance_micros, other.balance_micros) == (OPENING, 1)
+
+
+# --- templates and contact groups ---------------------------------------------------------------
+
+
+async def test_templates_and_groups_are_found_by_account_and_number(office: Office) -> None:
+    spec = account_spec()
+    await office.apply(
+        replace(
+            spec,
+            templates=(TemplateSpec(id=1, content="Hello"),),
+            contact_groups=(ContactGroupSpec(id=7, lines="66812345678\n66812345679"),),
+        ),
+        AccountSpec(name="rival", templates=(TemplateSpec(id=1, content="Else"),)),
+    )
+    directory = office.directory
+    acme, rival = directory.by_name["acme"], directory.by_name["rival"]
+    assert directory.template(acme, 1) == "Hello"
+    assert directory.template(rival, 1) == "Else"
+    assert directory.template(acme, 7) is None
+    assert list(directory.contact_group(acme, 7) or ()) == [["66812345678", "66812345679"]]
+    assert directory.contact_group(rival, 7) is None
+
+    await office.apply(spec)
+    assert directory.template(acme, 1) is None
+    assert directory.contact_group(acme, 7) is None
+
+
+async def test_a_large_group_comes_in_pieces(office: Office) -> None:
+    numbers = [f"668{n:08}" for n in range(25_000)]
+    group = ContactGroupSpec(id=1, lines="\n".join(numbers))
+    await office.apply(replace(account_spec(), contact_groups=(group,)))
+    found = office.directory.contact_group(office.directory.by_name["acme"], 1)
+    assert found is not None
+    pieces = list(found)
+    assert [number for piece in pieces for number in piece] == numbers
+    assert 900 < max(map(len, pieces)) < 1100

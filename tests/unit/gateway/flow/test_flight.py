@@ -3,6 +3,14 @@
 import pytest
 
 from gateway.domain.account import Account, Credential, Door
+from gateway.domain.bulk_rows import (
+    BulkRecipientChange,
+    BulkRows,
+    BulkStep,
+    NewBulk,
+    NewBulkRecipient,
+)
+from gateway.domain.charge import Charge
 from gateway.domain.commit_group import (
     CreditChange,
     EventKind,
@@ -366,3 +374,146 @@ def test_when_a_row_is_given_up_its_money_has_not_moved_and_waiters_stay() -> No
     rest = flight.without_rows()
     assert rest is not None
     assert (rest.message_keys(), rest.group.credit, len(rest.after)) == ([], [], 1)
+
+
+# --- bulks --------------------------------------------------------------------------------------
+
+
+def bulk_row(key: int, **columns: int) -> NewBulk:
+    row = NewBulk._make([key, 1, 7, Door.MESMS, 2, *[0] * (len(NewBulk._fields) - 5)])
+    return row._replace(**columns)
+
+
+def begun(key: int, owner: Account, micros: int) -> Charge:
+    """A bulk whose price is reserved."""
+    owner.balance_micros -= micros
+    recipients = [NewBulkRecipient(key, n, f"{n}", 0, 0, 0) for n in (1, 2)]
+    return Charge(
+        key, owner, Door.MESMS, LedgerKind.CHARGE, -micros, message_count=2,
+        bulk=BulkRows(bulk_row(key, valid=2), recipients),
+    )  # fmt: skip
+
+
+def fed(key: int, owner: Account, *message_keys: int) -> Charge:
+    """A page of a bulk that has paid for it."""
+    messages = [message(n, owner, MoneyState.NONE, batch_key=key) for n in message_keys]
+    step = BulkStep(key, 2, 0, 2, 2, len(messages), 0, 0, 0)
+    return Charge(
+        key, owner, Door.MESMS, LedgerKind.CHARGE, 0, bulk=BulkRows(step=step, messages=messages)
+    )
+
+
+def taking(flight: Flight, charge: Charge, asked: Asked, batch: NewBatch | None = None) -> Flight:
+    flight.take_charge(charge, asked.answered, charge.key, batch, None)
+    return flight
+
+
+def batch_row(key: int) -> NewBatch:
+    return NewBatch(key, 1, "x", None, None, None, None, 2)
+
+
+def ended(key: int, owner: Account, n: int, bulk_key: int = 9) -> Message:
+    made = message(key, owner, MoneyState.NONE, batch_key=bulk_key)
+    made.door_note, made.state, made.final_at_ms = -n, S.DELIVERED, AT_MS
+    return made
+
+
+def test_a_bulk_brings_its_rows_and_its_price() -> None:
+    owner = account()
+    flight = closed(taking(Flight(), begun(9, owner, 200), Asked(), batch_row(9)))
+    group = flight.group
+    assert [row.key for row in group.new_bulks] == [9]
+    assert [row.n for row in group.new_bulk_recipients] == [1, 2]
+    assert group.credit == [CreditChange(1, -200, 0, True)]
+    assert group.ledger == [LedgerLine(1, LedgerKind.CHARGE, -200, 2, AT_MS, "")]
+    assert flight.rows == 3
+
+
+def test_a_refused_bulk_leaves_nothing() -> None:
+    owner, asked = account(), Asked()
+    flight = closed(
+        taking(flight_of(message(1, account(2))), begun(9, owner, 200), asked, batch_row(9))
+    )
+    flight.refuse(flight.accepts_of(frozenset({1})), Refusal(RefusalCode.NO_CREDIT))
+    group = flight.group
+    assert [*group.new_bulks, *group.new_bulk_recipients, *group.new_batches] == []
+    assert owner.balance_micros == 1000
+    assert [token for token, _ in asked.answers] == [9]
+    assert keys(flight) == [1]
+
+
+def test_messages_of_a_bulk_are_written_and_not_charged_again() -> None:
+    owner = account()
+    flight = closed(taking(flight_of(message(1, owner)), fed(9, owner, 10, 11), Asked()))
+    assert keys(flight) == [1, 10, 11]
+    assert flight.group.credit == [CreditChange(1, -PRICE, 0, True)]
+    assert [step.key for step in flight.group.bulk_steps] == [9]
+    assert [m.key for m in flight.fed] == [10, 11]
+
+
+def test_what_takes_nothing_is_not_refused_for_want_of_credit() -> None:
+    owner = account()
+    flight = closed(taking(flight_of(message(1, owner)), fed(9, owner, 10), Asked()))
+    assert [accept[2].key for accept in flight.accepts_of(frozenset({1}))] == [1]
+
+
+def test_a_refused_page_is_written_in_no_part() -> None:
+    owner, asked = account(), Asked()
+    flight = closed(taking(flight_of(message(1, owner)), fed(9, owner, 10, 11), asked))
+    flight.refuse([flight.accepts[1]], Refusal(RefusalCode.STORE_UNAVAILABLE))
+    assert keys(flight) == [1]
+    assert (flight.fed, flight.group.bulk_steps) == ([], [])
+    assert owner.balance_micros == 1000 - PRICE
+
+
+def test_halves_keep_a_page_with_its_step() -> None:
+    owner = account()
+    flight = taking(taking(Flight(), fed(8, owner, 10), Asked()), fed(9, owner, 11), Asked())
+    halves = closed(flight).halves()
+    assert halves is not None
+    assert [keys(half) for half in halves] == [[10], [11]]
+    assert [[step.key for step in half.group.bulk_steps] for half in halves] == [[8], [9]]
+    assert [[m.key for m in half.fed] for half in halves] == [[10], [11]]
+
+
+def test_ends_of_recipients_are_counted_once_per_bulk() -> None:
+    owner = account()
+    flight, messages = Flight(), [ended(n, owner, n) for n in (1, 2)]
+    messages[1].state = S.UNKNOWN
+    for each in messages:
+        flight.end_recipient(each, S.SENT)
+    messages[1].state = S.FAILED
+    flight.end_recipient(messages[1], S.UNKNOWN)
+    group = closed(flight, messages).group
+    assert group.recipient_changes == [
+        BulkRecipientChange(9, 1, S.DELIVERED, AT_MS), BulkRecipientChange(9, 2, S.FAILED, AT_MS)
+    ]  # fmt: skip
+    [counts] = group.bulk_counts
+    assert (counts.pending, counts.unknown, counts.delivered, counts.failed) == (-2, 0, 1, 1)
+
+
+def test_an_end_goes_where_the_row_of_its_message_goes() -> None:
+    owner = account()
+    flight, messages = Flight(), [ended(n, owner, n) for n in (1, 2, 3)]
+    for each in messages:
+        flight.end_recipient(each, S.SENT)
+    halves = closed(flight, messages).halves()
+    assert halves is not None
+    numbers = [[c.recipient_n for c in half.group.recipient_changes] for half in halves]
+    assert numbers == [[1], [2, 3]]
+    assert [half.group.bulk_counts[0].pending for half in halves] == [-1, -2]
+
+
+def test_ends_go_before_the_accepts() -> None:
+    owner = account()
+    flight, end = flight_of(message(1, owner)), ended(5, owner, 1)
+    flight.end_recipient(end, S.SENT)
+    halves = closed(flight, [end]).halves()
+    assert halves is not None
+    assert [len(half.group.recipient_changes) for half in halves] == [1, 0]
+    assert [len(half.group.bulk_counts) for half in halves] == [1, 0]
+
+
+def test_a_numbered_message_without_a_bulk_is_a_defect() -> None:
+    with pytest.raises(ValueError, match="names none"):
+        Flight().end_recipient(message(1, account()), S.SENT)

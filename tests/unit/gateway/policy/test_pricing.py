@@ -54,3 +54,10 @@ def test_a_rate_that_has_not_come_covers_nothing_yet() -> None:
     tariff = Tariff([rate("", 1, valid_from_ms=NOW + 2), rate("", 2, valid_from_ms=NOW + 1)], NOW)
     assert tariff.price_micros("sms", "EUR", "1") is None
     assert tariff.next_change_ms == NOW + 1
+
+
+def test_whether_anything_is_sold() -> None:
+    tariff = Tariff([rate("371", 5)], NOW)
+    assert tariff.has_rates("sms", "EUR")
+    assert not tariff.has_rates("sms", "USD")
+    assert not tariff.has_rates("hlr", "EUR")

@@ -75,6 +75,15 @@ def test_senders_compare_exactly() -> None:
 # --- the next provider --------------------------------------------------------------------------
 
 
+def test_a_number_is_covered_whoever_the_sender_is() -> None:
+    table = RouteTable([route("branded", "371", sender="ACME"), route("own", "372", account=2)])
+    assert table.covers(0, 1, "37120000000")
+    assert table.covers(0, 2, "37220000000")
+    assert not table.covers(0, 1, "37220000000")
+    assert not table.covers(0, 1, "41790000001")
+    assert not table.covers(1, 1, "37120000000")
+
+
 def undrawn() -> float:
     raise AssertionError("nothing to draw")
 

@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.policy.throttle import take, wait_s
+from gateway.policy.throttle import level, take, wait_s
 
 
 def test_a_fresh_bucket_is_full() -> None:
@@ -33,3 +33,12 @@ def test_a_refusal_costs_nothing() -> None:
 def test_the_wait_is_until_the_tokens_are_there() -> None:
     assert wait_s([0.0, 1.0], 10, 2) == pytest.approx(0.2)
     assert wait_s([3.0, 1.0], 10, 2) == 0.0
+
+
+def test_the_level_is_what_could_be_taken_now() -> None:
+    assert level([0.0, 0.0], 10, 20, 5.0) == 20  # fresh
+    bucket = [4.0, 1.0]
+    assert level(bucket, 10, 20, 1.5) == 9
+    assert level(bucket, 10, 20, 9.0) == 20
+    assert level([-5.0, 1.0], 10, 20, 1.0) == -5
+    assert bucket == [4.0, 1.0]

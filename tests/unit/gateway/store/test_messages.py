@@ -38,6 +38,7 @@ class Explainer:
         ("in_flight", (0, 9, 9), "INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         ("by_provider_message_id", (1, ["a", "b"]), "INDEX message_provider_id"),
         ("by_provider_message_id", (1, ["a", "b"]), "INDEX part_provider_id"),
+        ("awaited", (1, ("", 0), 9), "message_provider_id (provider_id=? AND <expr>>?)"),
         ("owed_notifications", (1, 0, 9), "message_owed (credential_id=? AND rowid>?)"),
         ("message", (1,), "INTEGER PRIMARY KEY (rowid=?)"),
         ("events", (1,), "event_message"),
@@ -52,5 +53,5 @@ async def test_query_uses_its_index(method: str, args: tuple[Any, ...], index: s
     assert index in plan
     # Rows of the hot table are never read one by one, nor sorted where the index has the order.
     assert "SCAN m\n" not in plan + "\n"
-    if method in ("queued", "next_due_ms", "in_flight", "owed_notifications"):
+    if method in ("queued", "next_due_ms", "in_flight", "awaited", "owed_notifications"):
         assert "TEMP B-TREE" not in plan

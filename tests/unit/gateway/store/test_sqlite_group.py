@@ -22,7 +22,7 @@ def connection() -> Iterator[sqlite3.Connection]:
 
 @pytest.mark.parametrize(
     ("rows", "sizes"),
-    [(0, []), (1, [1]), (9, [8, 1]), (100, [96, 4]), (1025, [512, 512, 1])],
+    [(0, []), (1, [1]), (9, [8, 1]), (100, [96, 4]), (513, [256, 256, 1])],
 )
 def test_rows_are_cut_into_the_sizes(
     connection: sqlite3.Connection, rows: int, sizes: list[int]
@@ -41,7 +41,7 @@ def test_rows_are_cut_into_the_sizes(
 
 @pytest.mark.parametrize(
     ("rows", "sizes"),
-    [(0, []), (1, [1]), (9, [10]), (10, [10]), (100, [112]), (513, [512, 1]), (600, [512, 96])],
+    [(0, []), (1, [1]), (9, [12]), (12, [12]), (100, [128]), (257, [256, 1]), (340, [256, 96])],
 )
 def test_updates_are_filled_up_and_touch_nothing_else(
     connection: sqlite3.Connection, rows: int, sizes: list[int]

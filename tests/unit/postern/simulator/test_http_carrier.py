@@ -274,3 +274,17 @@ async def test_script_duplicate_receipts() -> None:
         await bench.send(callback=receiver.url)
 
         assert await receiver.call() == await receiver.call()
+
+
+async def test_hlr_queries_are_answered() -> None:
+    async with serving(secret="s3cret") as bench:
+        url = f"http://127.0.0.1:{bench.carrier.port}/hlr"
+        key = {"Authorization": "Bearer s3cret"}
+        async with bench.session.get(url, params={"number": "37129200001"}) as response:
+            assert response.status == 401
+        async with bench.session.get(
+            url, params={"number": "37129200001"}, headers=key
+        ) as response:
+            assert (await response.json())["state"] == "dead"
+        async with bench.session.get(url, headers=key) as response:
+            assert response.status == 400

@@ -10,7 +10,13 @@ from protocols.http.limits import RequestLimits
 from protocols.http.proxies import TrustedProxies
 from protocols.http.submissions import Submissions
 from tests.support.clock import FakeClock
-from tests.support.doors import FakeDirectory, FakeReader, FakeSubmitter, make_account
+from tests.support.doors import (
+    FakeDirectory,
+    FakeReader,
+    FakeSenders,
+    FakeSubmitter,
+    make_account,
+)
 
 
 class ExoSendBench:
@@ -25,6 +31,7 @@ class ExoSendBench:
         self.directory.add_token("token-b", self.other_account)
         self.reader = FakeReader()
         self.submitter = FakeSubmitter(self.reader)
+        self.senders = FakeSenders(self.clock)
         self.limits = RequestLimits(self.clock)
         self.public_ids = public_ids or PublicIds(b"secret of 16 octets or more")
         submissions = Submissions(self.submitter, IdempotentRequests(self.reader), self.clock)
@@ -32,6 +39,7 @@ class ExoSendBench:
             self.directory,
             submissions,
             self.reader,
+            self.senders,
             self.limits,
             self.public_ids,
             self.clock,

@@ -38,6 +38,12 @@ def test_empty_values_are_missing(empty: object) -> None:
         assert len(errors) == 2
 
 
+@pytest.mark.parametrize("empty", [[], {}])
+def test_an_empty_array_is_no_sender(empty: object) -> None:
+    errors = contract.parse_send({"recipient": "+3701", "message": "x", "sender_id": empty})
+    assert errors == {"sender_id": ["The sender id field must be a string."]}
+
+
 @pytest.mark.parametrize("text", ["a\ud800b", "a\x00b"])
 def test_unstorable_sender(text: str) -> None:
     errors = contract.parse_send({"recipient": "+3701", "message": "x", "sender_id": text})

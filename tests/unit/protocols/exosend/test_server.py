@@ -1,5 +1,6 @@
 import asyncio
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from aiohttp import FormData
 
 from gateway.domain.account import Door
 from gateway.domain.errors import Refusal, RefusalCode
+from gateway.domain.identity import Origin, SenderState, SenderVerification
 from gateway.domain.keys import PublicIds
 from gateway.domain.lifecycle import MessageState, MoneyState, NotifyWhen
 from gateway.domain.message import Message
@@ -24,13 +26,13 @@ SENT_AT_MS = 1_767_450_600_000  # 2026-01-03T14:30:00Z
 class DocumentedIds(PublicIds):
     """Gives out the ids of the documentation, in its order."""
 
-    _TEXTS = tuple(f"9a7f2e5c-1234-5678-90ab-cdef123456{n}" for n in (78, 79, 80))
+    _TEXTS = tuple(f"9a7f2e5c-1234-5678-90ab-cdef123456{n}" for n in (78, 79, 80, 81, 82))
 
     def __init__(self) -> None:
         self._keys: list[int] = []
 
     def encode(self, kind: str, key: int) -> str:
-        assert kind == "message"
+        assert kind in ("message", "sender")
         if key not in self._keys:
             self._keys.append(key)
         return self._TEXTS[self._keys.index(key)]
@@ -101,12 +103,66 @@ def arrange(bench: Any, given: dict[str, str]) -> None:
         bench.submitter.bad_recipients = {given.pop("bad")}
     if "scopes" in given:
         bench.credential.scopes = frozenset({given.pop("scopes")})
+    if "senders" in given:
+        arrange_senders(bench, given.pop("senders"))
+    if "enabled" in given:
+        bench.account.enabled = given.pop("enabled") == "yes"
     if "state" in given:
         message_in_state(bench, MessageState[given.pop("state")], given.pop("error", ""))
     bench.reader.unavailable = given.pop("reader", "") == "unavailable"
     for _ in range(int(given.pop("requests_made", "0"))):
         bench.limits.take(bench.account, 60)
     assert not given
+
+
+def at_ms(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+def arrange_senders(bench: Any, kind: str) -> None:
+    """`documented`: the two of 2.11.1; `stages`: every row of 3.5; else one that is like `kind`."""
+    for n in range(1, 6):  # the ids of the vectors, in the order of the rows
+        bench.public_ids.encode("sender", n)
+    add, first, second = bench.senders.add, at_ms("2026-01-01T10:00:00Z"), SENT_AT_MS
+    if kind == "documented":
+        add(
+            bench.account, "EXOCLASS", is_default=True, message_count=42, created_at_ms=first,
+            approved_at_ms=first + 7_200_000, verified_at_ms=first + 14_400_000,
+        )  # fmt: skip
+        second = at_ms("2026-01-02T10:00:00Z")
+        add(
+            bench.account, "EXOSMS", message_count=15, created_at_ms=second,
+            approved_at_ms=second + 3_600_000, verified_at_ms=second + 10_800_000,
+        )  # fmt: skip
+        return
+    pending = {
+        "created_at_ms": first, "approved_at_ms": 0, "verified_at_ms": 0,
+        "state": SenderState.PENDING, "verification": SenderVerification.PENDING,
+    }  # fmt: skip
+    approved = pending | {"state": SenderState.APPROVED, "approved_at_ms": second}
+    rows: dict[str, dict[str, Any]] = {
+        "pending": pending,
+        "approved": approved,
+        "verified": approved | VERIFIED | {"verified_at_ms": second},
+        "rejected": pending | {"state": SenderState.REJECTED, "reason": "A bank's name."},
+        "refused": approved | REFUSED | {"reason": "Not registered."},
+    }
+    if kind == "stages":
+        for name, fields in rows.items():
+            add(bench.account, name.upper(), **fields)
+        return
+    special = {
+        "default": {"is_default": True},
+        "used": {"message_count": 1},
+        "declared": {"origin": Origin.FILE},
+        "unused": {},
+    }
+    owner = bench.other_account if kind == "other_tenant" else bench.account
+    add(owner, "EXOCLASS", **(rows | special).get(kind, {}))
+
+
+VERIFIED = {"verification": SenderVerification.VERIFIED}
+REFUSED = {"verification": SenderVerification.REJECTED}
 
 
 @pytest.mark.parametrize("path", sorted(VECTORS.glob("*.http")), ids=lambda path: path.stem)

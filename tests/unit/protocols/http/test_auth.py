@@ -51,6 +51,19 @@ def test_anything_else_does_not(directory: FakeDirectory, authorization: str | N
     assert auth_of(directory).credential(request_with(authorization)) is None
 
 
+def test_a_suspended_account_is_told_from_an_unknown_token_when_asked_for(
+    directory: FakeDirectory,
+) -> None:
+    credential = directory.tokens["1|s3cret"]
+    telling = BearerAuth(directory, "exosend", TrustedProxies(), FakeClock(), with_suspended=True)
+    credential.account.enabled = False
+    assert auth_of(directory).credential(request_with("Bearer 1|s3cret")) is None
+    assert telling.credential(request_with("Bearer 1|s3cret")) is credential
+    assert telling.credential(request_with("Bearer wrong")) is None
+    credential.enabled = False  # revoked: unknown from now on
+    assert telling.credential(request_with("Bearer 1|s3cret")) is None
+
+
 def test_a_token_for_other_doors_does_not_open_this_one(directory: FakeDirectory) -> None:
     credential = directory.tokens["1|s3cret"]
     credential.door_names = frozenset({"mesms"})

@@ -119,6 +119,18 @@ def test_bracket_names(names: list[str], expected: dict[str, object]) -> None:
     assert nest_fields((name, index) for index, name in enumerate(names)) == expected
 
 
+def test_a_repeatable_name_gathers_its_values() -> None:
+    def read(body: bytes) -> object:
+        return parse_fields(body, FORM, {"To"})
+
+    assert read(b"To=1&Body=a&Body=b") == {"To": "1", "Body": "b"}
+    assert read(b"To=1&To=2&To=3") == {"To": ["1", "2", "3"]}
+    assert read(b"To[]=1&To=2") == {"To": ["1", "2"]}
+    assert read(b"To[a]=1&To=2") == {"To": {"a": "1", "0": "2"}}
+    body = multipart(*(('name="To"', number) for number in (b"1", b"2")))
+    assert parse_fields(body, MULTIPART, {"To"}) == {"To": ["1", "2"]}
+
+
 def test_multipart_fields_and_files() -> None:
     body = multipart(
         ('name="message"', "Grüße\r\nzwei".encode()),

@@ -11,7 +11,13 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.domain.lifecycle import MessageState
 from protocols.http.app import build_app
-from protocols.http.callbacks import BODY_LIMIT, CallbackTarget, callback_path, callback_routes
+from protocols.http.callbacks import (
+    BODY_LIMIT,
+    CallbackTarget,
+    callback_path,
+    callback_routes,
+    template_target,
+)
 from tests.support.http_templates import make_template
 from tests.support.upstream import RecordingSink
 
@@ -29,8 +35,8 @@ Client = TestClient[web.Request, web.Application]
 async def calling(sink: RecordingSink, **receipt: Any) -> AsyncIterator[Client]:
     """A client of the application with one provider that sends receipts and one that does not."""
     targets = {
-        "carrier": CallbackTarget(make_template(receipt={**RECEIPT, **receipt}), sink),
-        "mute": CallbackTarget(make_template(), sink),
+        "carrier": template_target(make_template(receipt={**RECEIPT, **receipt}), sink),
+        "mute": template_target(make_template(), sink),
     }
     server = TestServer(build_app([], callback_routes(targets)))
     async with TestClient(server) as client:
@@ -155,14 +161,14 @@ async def test_a_provider_added_by_a_reload_is_known_at_once():
     targets: dict[str, CallbackTarget] = {}
     async with TestClient(TestServer(build_app([], callback_routes(targets)))) as client:
         assert (await client.post(PATH, data=ONE)).status == 404
-        targets["carrier"] = CallbackTarget(make_template(receipt=RECEIPT), RecordingSink())
+        targets["carrier"] = template_target(make_template(receipt=RECEIPT), RecordingSink())
         assert (await client.post(PATH, data=ONE)).status == 202
 
 
 async def test_a_provider_that_hangs_up_loses_nothing():
     sink = RecordingSink()
     sink.store_ok = None
-    targets = {"carrier": CallbackTarget(make_template(receipt=RECEIPT), sink)}
+    targets = {"carrier": template_target(make_template(receipt=RECEIPT), sink)}
     server = TestServer(build_app([], callback_routes(targets)))
     await server.start_server()
     async with aiohttp.ClientSession() as session:
@@ -181,3 +187,11 @@ async def _receipts(sink: RecordingSink, count: int) -> None:
         while len(sink.receipts) < count:
             await sink.changed.wait()
             sink.changed.clear()
+
+
+async def test_a_vendor_may_try_the_url_by_head():
+    sink = RecordingSink()
+    async with calling(sink, format="query") as client:
+        assert (await client.head(PATH + "?id=a&state=ok")).status == 200
+        assert (await client.head(callback_path("carrier", "guess"))).status == 404
+    assert sink.receipts == []

@@ -3,8 +3,13 @@ import asyncio
 import pytest
 
 from gateway.domain.errors import Refusal, RefusalCode, StoreUnavailable
-from gateway.domain.message import StoredAnswer
-from protocols.http.idempotency import IdempotentRequests, idempotency_key
+from gateway.domain.message import IdempotencyKey, StoredAnswer
+from protocols.http.idempotency import (
+    BodyDigest,
+    IdempotentRequests,
+    idempotency_key,
+    streamed_key,
+)
 from tests.support.doors import FakeReader, make_account
 
 ACCOUNT = make_account()
@@ -100,3 +105,37 @@ async def test_a_failed_look_up_leaves_the_key_free(
         await requests.claim(ACCOUNT, KEY)
     reader.unavailable = False
     assert await requests.claim(ACCOUNT, KEY) is None
+
+
+# --- bodies that come piece by piece ------------------------------------------------------------
+
+STREAMED = streamed_key("exosend/sms/send", "order-17")
+
+
+def test_a_streamed_key_is_sealed_with_the_digest_of_the_whole() -> None:
+    digest = BodyDigest()
+    for piece in (b'{"a"', b"", b":1}"):
+        digest.update(piece)
+    assert digest.seal(STREAMED) == KEY
+    with pytest.raises(ValueError, match="1 to 255 printable ASCII"):
+        streamed_key("e", "")
+
+
+async def test_a_streamed_key_gets_the_answer_of_any_body(
+    requests: IdempotentRequests, reader: FakeReader
+) -> None:
+    store(reader)
+    stored = await requests.claim(ACCOUNT, STREAMED)
+    assert isinstance(stored, StoredAnswer)
+    assert stored.body_digest == KEY.body_digest
+    assert isinstance(await requests.claim(ACCOUNT, KEY), StoredAnswer)
+
+
+@pytest.mark.parametrize(("first", "second"), [(STREAMED, KEY), (KEY, STREAMED), (STREAMED,) * 2])
+async def test_nobody_knows_yet_whether_a_streamed_body_is_another(
+    requests: IdempotentRequests, first: IdempotencyKey, second: IdempotencyKey
+) -> None:
+    assert await requests.claim(ACCOUNT, first) is None
+    assert code(await requests.claim(ACCOUNT, second)) is RefusalCode.IDEMPOTENCY_RUNNING
+    requests.release(ACCOUNT, first)
+    assert await requests.claim(ACCOUNT, second) is None

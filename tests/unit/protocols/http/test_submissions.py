@@ -6,7 +6,7 @@ from gateway.domain.account import Credential, Door
 from gateway.domain.errors import Refusal, RefusalCode
 from gateway.domain.message import Batch, Message, Submission
 from protocols.http.idempotency import IdempotentRequests, idempotency_key
-from protocols.http.submissions import Answer, Submissions
+from protocols.http.submissions import Answer, Sending, Submissions
 from tests.support.clock import FakeClock
 from tests.support.doors import PRICE_MICROS, FakeReader, FakeSubmitter, make_account
 
@@ -205,3 +205,101 @@ async def test_a_cancelled_request_still_frees_its_key_when_decided(bench: Bench
     answer = await bench.send(KEY)
     assert isinstance(answer, Answer)
     assert len(bench.submitter.submissions) == 1
+
+
+# --- many, each by itself -----------------------------------------------------------------------
+
+NUMBERS = ["+3701", "+3702", "+3703"]
+
+
+async def send_each(bench: Bench, key: object = None, count: int = 3) -> list[object] | Refusal:
+    def sending(number: str) -> Sending:
+        submission = Submission(
+            bench.credential, Door.EXOTEL, "EXOCLASS", number, bench.submissions.answer
+        )
+        return Sending(submission, number, lambda m, _: Answer(200, b"%d" % m.key))
+
+    results = await bench.submissions.send_each(
+        [sending(number) for number in NUMBERS[:count]], KEY if key else None
+    )
+    if isinstance(results, Refusal):
+        return results
+    return [r.body if isinstance(r, Answer) else r.code for r in results]
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+async def test_each_is_accepted_or_refused_by_itself(bench: Bench, key: object) -> None:
+    bench.submitter.bad_recipients = {"+3702"}
+    assert await send_each(bench, key) == [b"1", RefusalCode.RECIPIENT_INVALID, b"2"]
+    # One turn of the loop: one commit.
+    assert [recipients for _, recipients in bench.submitter.submissions] == [[n] for n in NUMBERS]
+
+
+async def test_credit_is_counted_one_by_one(bench: Bench) -> None:
+    bench.account.balance_micros = PRICE_MICROS
+    assert await send_each(bench) == [b"1", RefusalCode.NO_CREDIT, RefusalCode.NO_CREDIT]
+
+
+async def test_a_repeat_gets_what_was_accepted_and_tries_the_rest(bench: Bench) -> None:
+    bench.submitter.bad_recipients = {"+3702"}
+    await send_each(bench, KEY)
+    bench.submitter.bad_recipients = set()
+    assert await send_each(bench, KEY) == [b"1", b"3", b"2"]
+    assert await send_each(bench, KEY) == [b"1", b"3", b"2"]
+    assert len(bench.reader.messages) == 3
+
+
+@pytest.mark.parametrize("refused", [set(), {"+3701"}])
+async def test_a_key_of_another_body_submits_nothing(bench: Bench, refused: set[str]) -> None:
+    bench.submitter.bad_recipients = refused
+    await send_each(bench, KEY)
+    submitted = len(bench.submitter.submissions)
+    submission = Submission(
+        bench.credential, Door.EXOTEL, "EXOCLASS", "other", bench.submissions.answer
+    )
+    sendings = [Sending(submission, "+3704", lambda m, _: Answer(200, b""))] * 3
+    other = idempotency_key("endpoint", "k", b"other body")
+    refusal = await bench.submissions.send_each(sendings, other)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code is RefusalCode.IDEMPOTENCY_MISMATCH
+    assert len(bench.submitter.submissions) == submitted
+    assert await send_each(bench, KEY) != refusal  # what was claimed is free again
+
+
+async def test_a_repeat_of_many_while_the_first_is_undecided_is_refused(bench: Bench) -> None:
+    bench.submitter.hold = True
+    waiting = asyncio.ensure_future(send_each(bench, KEY))
+    await settle()
+    repeat = await send_each(bench, KEY)
+    assert isinstance(repeat, Refusal)
+    assert repeat.code is RefusalCode.IDEMPOTENCY_RUNNING
+    bench.submitter.release()
+    assert await waiting == [b"1", b"2", b"3"]
+
+
+async def test_a_fault_in_admission_leaves_every_key_free(bench: Bench) -> None:
+    bench.submitter.error = RuntimeError("defect")
+    with pytest.raises(RuntimeError):
+        await send_each(bench, KEY)
+    bench.submitter.error = None
+    assert await send_each(bench, KEY) == [b"1", b"2", b"3"]
+
+
+async def test_a_store_that_cannot_be_read_leaves_every_key_free(bench: Bench) -> None:
+    bench.reader.unavailable = True
+    refusal = await send_each(bench, KEY)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code is RefusalCode.STORE_UNAVAILABLE
+    bench.reader.unavailable = False
+    assert await send_each(bench, KEY) == [b"1", b"2", b"3"]
+
+
+async def test_many_that_are_cancelled_free_their_keys_when_decided(bench: Bench) -> None:
+    bench.submitter.hold = True
+    waiting = asyncio.ensure_future(send_each(bench, KEY))
+    await settle()
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    bench.submitter.release()
+    assert await send_each(bench, KEY) == [b"1", b"2", b"3"]
+    assert len(bench.reader.messages) == 3

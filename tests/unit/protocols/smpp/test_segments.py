@@ -3,6 +3,7 @@ import pytest
 from gateway.domain.account import Door
 from gateway.domain.lifecycle import NotifyWhen
 from gateway.domain.message import Message, Opaque
+from gateway.domain.sms_text import Alphabet
 from protocols.smpp import segments as segments_module
 from protocols.smpp.codec import ShortMessage, decode_sm, encode_tlv, tlv
 from protocols.smpp.constants import ESM_UDHI, Tag
@@ -51,6 +52,15 @@ def test_a_single_part(charset: str, text: str, data_coding: int, octets: bytes)
 
     assert (sm.data_coding, sm.short_message, sm.esm_class) == (data_coding, octets, 0)
     assert not sm.tlvs
+
+
+@pytest.mark.parametrize("charset", ["gsm", "latin1"])
+def test_plain_text_goes_as_ucs2_when_the_customer_wants_it(charset: str) -> None:
+    message = make_message("hello")
+    message.alphabet = Alphabet.UCS2
+    sm = sent(SegmentEncoder(charset=charset), message)
+
+    assert (sm.data_coding, sm.short_message) == (8, "hello".encode("utf-16-be"))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""The EasySendSMS REST API v1: contract (pure shapes) and server."""

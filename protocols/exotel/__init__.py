@@ -1,0 +1,1 @@
+"""The Exotel SMS API v1: contract (pure shapes) and server."""
