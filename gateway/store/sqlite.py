@@ -51,7 +51,7 @@ _FORCED_CHECKPOINT_WAIT_MS = 200
 # For other programs that hold the file: patient at the start, while nobody waits for an answer.
 _OPEN_BUSY_MS = 5000
 _BUSY_MS = 1000
-_WRITER_CACHE_KIB = 32_768
+_WRITER_CACHE_KIB = 4_096
 # SQLite opens its files with the first statement; later they might be others.
 _OPEN_FILES = "SELECT count(*) FROM sqlite_schema"
 
