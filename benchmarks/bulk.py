@@ -2,15 +2,16 @@
 
 First alone, for a day ahead, so that nothing leaves meanwhile: CPU, memory, and what a page of its
 recipients costs at the beginning and at the end.  Then once more, to be sent at once, beside a
-steady SMPP load, while a small request every few milliseconds tells how long the loop was busy.  At
-last the messages leave for some seconds.
+steady SMPP load, while an enquire_link every few milliseconds, which is answered as soon as the
+loop comes to it, tells how long it was busy with something else.  At last the messages leave for
+some seconds.
 """
 
 import asyncio
 import contextlib
 import json
 import tempfile
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +24,8 @@ from benchmarks.daemon import free_ports, serving, wait_until_bound
 from benchmarks.latency import Percentiles, summarize
 from benchmarks.process import BenchmarkError, Child, module, started
 from benchmarks.rest_client import parse_answer
+from protocols.smpp.codec import encode_bind, encode_header
+from protocols.smpp.constants import CommandId
 
 COUNT = 2_000_000
 BUDGET_CPU_S = 12.0
@@ -38,7 +41,8 @@ _ANSWER_TIMEOUT_S = 300.0
 _SMALL_TIMEOUT_S = 30.0
 _CARRIER_WINDOW = 400
 _PIECE = 4_000  # numbers per write
-_PROBE_S = 0.005
+_PULSE_S = 0.002
+_HEADER_OCTETS = 16  # SMPP v3.4 3.2
 _WATCH_S = 0.02
 _WARM_UP = 1_000
 
@@ -56,7 +60,7 @@ class BulkCost:
     """What was measured.
 
     `cpu_s` and `extra_mib` (the peak above what the empty daemon had) are of the request alone,
-    `live_ms` of submit_sm and `busy_ms` of the small requests while the second was taken in.
+    `live_ms` of submit_sm and `busy_ms` of the enquire_links while the second was taken in.
     `feed_per_s` and `feed_cpu_us` are of messages on their way to the carrier, receipts included.
     """
 
@@ -115,7 +119,7 @@ class _Scenario:
             )
             await wait_until_bound(sink, gateway)
             client = await stack.enter_async_context(_connected(self._http_port))
-            await client.send_bulk(_WARM_UP, is_for_later=True)
+            await client.send_bulk(render_body(_WARM_UP, is_for_later=True))
             alone = await self._alone(gateway, client)
             first = await self._page(gateway, client, alone.uuid, 0)
             last = await self._page(gateway, client, alone.uuid, self._count - PAGE)
@@ -152,10 +156,11 @@ class _Scenario:
             yield gateway
 
     async def _alone(self, gateway: Child, client: "_Client") -> "_Alone":
+        body = render_body(self._count, is_for_later=True)
         before_mib, cpu_s, since = gateway.rss_mib(), gateway.cpu_s(), monotonic()
         seen_mib = [before_mib]
         async with _beside(_watch(gateway, seen_mib)):
-            uuid = await client.send_bulk(self._count, is_for_later=True)
+            uuid = await client.send_bulk(body)
         took_s, cpu_s = monotonic() - since, gateway.cpu_s() - cpu_s
         return _Alone(uuid, cpu_s, took_s, max(*seen_mib, gateway.rss_mib()) - before_mib)
 
@@ -176,6 +181,7 @@ class _Scenario:
         self, client: "_Client", took_s: float
     ) -> tuple[dict[str, Any], Percentiles]:
         """The load's report, and how long the small requests took."""
+        body = render_body(self._count, is_for_later=False)
         count = max(LIVE_RATE, round(LIVE_RATE * took_s))
         arguments = (
             "smpp", f"--port={self._smpp_port}", f"--system-id={CUSTOMER.system_id}",
@@ -184,12 +190,12 @@ class _Scenario:
         )  # fmt: skip
         async with (
             started("load", module("load", *arguments), self._directory) as load,
-            _connected(self._http_port) as prober,
+            _bound(self._smpp_port) as pulse,
         ):
-            async with _beside(prober.probe()):
-                await client.send_bulk(self._count, is_for_later=False)
+            async with _beside(pulse.beat()):
+                await client.send_bulk(body)
             report = await load.read(_ANSWER_TIMEOUT_S)
-        return report | {"count": count}, summarize(prober.waits_s)
+        return report | {"count": count}, summarize(pulse.waits_s)
 
     async def _feed(self, gateway: Child, sink: Child) -> tuple[float, float]:
         """Messages per second, and CPU microseconds of each."""
@@ -232,21 +238,14 @@ class _Client:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
-        self.waits_s: list[float] = []
 
-    async def send_bulk(self, count: int, *, is_for_later: bool) -> str:
-        """Sends to `count` recipients; the id of what was accepted."""
-        fields = {"sender": CUSTOMER.sender, "content": "hello"}
-        if is_for_later:
-            later = datetime.now(UTC) + timedelta(days=1)
-            fields["scheduledTime"] = later.isoformat(timespec="seconds")
-        head, tail = json.dumps(fields)[:-1] + ',"msisdns":[', "]}"
-        octets = len(head) + len(tail) + count * len('"66800000000",') - 1
-        self._writer.write(self._request("POST", "/api/v2/sms/send", octets) + head.encode())
-        for piece in _pieces(count):
+    async def send_bulk(self, body: list[bytes]) -> str:
+        """Sends one made by `render_body`; the id of what was accepted."""
+        octets = sum(map(len, body))
+        self._writer.write(self._request("POST", "/api/v2/sms/send", octets))
+        for piece in body:
             self._writer.write(piece)
             await self._writer.drain()
-        self._writer.write(tail.encode())
         answer = await self._answer(_ANSWER_TIMEOUT_S)
         uuid: str = answer["uuid"]
         return uuid
@@ -255,14 +254,6 @@ class _Client:
         """One query."""
         self._writer.write(self._request("GET", path))
         return await self._answer(_SMALL_TIMEOUT_S)
-
-    async def probe(self) -> None:
-        """Asks for the credit again and again, until it is cancelled."""
-        while True:
-            since = monotonic()
-            await self.get("/api/v2/credit")
-            self.waits_s.append(monotonic() - since)
-            await asyncio.sleep(_PROBE_S)
 
     def _request(self, method: str, path: str, octets: int = 0) -> bytes:
         body = f"Content-Type: application/json\r\nContent-Length: {octets}\r\n" if octets else ""
@@ -297,12 +288,68 @@ async def _connected(port: int) -> AsyncIterator[_Client]:
         writer.close()
 
 
-def _pieces(count: int) -> Iterator[bytes]:
-    """The numbers as they stand in the list, without the brackets."""
+class _Pulse:
+    """A bind on which nothing is sent but enquire_link."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._sequence_number = 0
+        self.waits_s: list[float] = []
+
+    async def bind(self) -> None:
+        """Raises BenchmarkError when it is refused."""
+        pdu = encode_bind(
+            CommandId.BIND_TRANSMITTER, self._next(), CUSTOMER.system_id, PASSWORD, ""
+        )
+        status = await self._asked(pdu)
+        if status:
+            raise BenchmarkError(f"the bind was refused with {status:#x}")
+
+    async def beat(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            since = monotonic()
+            await self._asked(encode_header(CommandId.ENQUIRE_LINK, 0, self._next()))
+            self.waits_s.append(monotonic() - since)
+            await asyncio.sleep(_PULSE_S)
+
+    def _next(self) -> int:
+        self._sequence_number += 1
+        return self._sequence_number
+
+    async def _asked(self, pdu: bytes) -> int:
+        """The command_status of its answer."""
+        self._writer.write(pdu)
+        async with asyncio.timeout(_SMALL_TIMEOUT_S):
+            header = await self._reader.readexactly(_HEADER_OCTETS)
+            await self._reader.readexactly(int.from_bytes(header[:4], "big") - _HEADER_OCTETS)
+        return int.from_bytes(header[8:12], "big")
+
+
+@contextlib.asynccontextmanager
+async def _bound(port: int) -> AsyncIterator[_Pulse]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        pulse = _Pulse(reader, writer)
+        await pulse.bind()
+        yield pulse
+    finally:
+        writer.close()
+
+
+def render_body(count: int, *, is_for_later: bool) -> list[bytes]:
+    """A request for `count` recipients, in pieces: making it must not take the client's time."""
+    fields = {"sender": CUSTOMER.sender, "content": "hello"}
+    if is_for_later:
+        later = datetime.now(UTC) + timedelta(days=1)
+        fields["scheduledTime"] = later.isoformat(timespec="seconds")
+    pieces = [(json.dumps(fields)[:-1] + ',"msisdns":[').encode()]
     for first in range(0, count, _PIECE):
         last = min(count, first + _PIECE)
         numbers = ",".join(f'"668{n:08d}"' for n in range(first, last))
-        yield (numbers if last == count else numbers + ",").encode()
+        pieces.append((numbers + ("]}" if last == count else ",")).encode())
+    return pieces
 
 
 def render(cost: BulkCost) -> str:
@@ -314,7 +361,7 @@ def render(cost: BulkCost) -> str:
         f"  alone: {cost.cpu_s:.2f} s CPU (budget {BUDGET_CPU_S:.0f}), {cost.took_s:.2f} s, "
         f"{cost.extra_mib:.0f} MiB more (budget {BUDGET_MIB:.0f})",
         f"  beside {LIVE_RATE} messages/s over SMPP: their answers p99 {cost.live_ms['p99']:.1f} "
-        f"ms (budget {BUDGET_LIVE_MS:.0f}), max {cost.live_ms['max']:.1f}; small requests p99 "
+        f"ms (budget {BUDGET_LIVE_MS:.0f}), max {cost.live_ms['max']:.1f}; enquire_link p99 "
         f"{cost.busy_ms['p99']:.1f} ms, max {cost.busy_ms['max']:.1f} (budget "
         f"{BUDGET_STALL_MS:.0f})",
         f"  {PAGE} recipients at the beginning: {first.response_ms:.2f} ms, {first.cpu_us:.0f} us "

@@ -67,6 +67,11 @@ senders = ["{sender}"]
   [[account.token]]
   secret = "{token}"
 
+  [[account.exotel]]
+  account_sid = "{system_id}"
+  api_key = "{system_id}"
+  api_token = "{token}"
+
   [[account.smpp]]
   system_id = "{system_id}"
   password = "{password}"

@@ -12,6 +12,7 @@ import uvloop
 
 from benchmarks.control import say
 from benchmarks.esme import SENDER, EsmeLoad, EsmeOptions, EsmeReport
+from benchmarks.rest_api import Api
 from benchmarks.rest_client import RestLoad, RestOptions, RestReport
 
 
@@ -26,6 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     smpp.add_argument("--receipts", action="store_true", help="ask for receipts and await them")
     rest = doors.add_parser("rest")
     rest.add_argument("--token", required=True)
+    rest.add_argument("--api", type=Api, choices=list(Api), default=Api.EXOSEND)
     rest.add_argument("--per-request", type=int, default=1, help="recipients per request")
     for door in (smpp, rest):
         door.add_argument("--port", type=int, required=True)
@@ -49,6 +51,7 @@ async def _run(options: argparse.Namespace) -> EsmeReport | RestReport:
                 offset=options.offset,
                 timeout_s=options.timeout,
                 sender=options.sender,
+                api=options.api,
             )
         ).run()
     return await EsmeLoad(

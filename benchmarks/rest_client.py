@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import cast
 
-from benchmarks.esme import DESTINATION_PREFIX, SENDER, TEXT
+from benchmarks.esme import DESTINATION_PREFIX, SENDER
 from benchmarks.latency import Percentiles, slots, summarize
+from benchmarks.rest_api import Api, accepted, render_request
 
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-_TOTAL_MESSAGES = re.compile(rb'"total_messages":(\d+)')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,7 @@ class RestOptions:
     offset: int
     timeout_s: float
     sender: str = SENDER
+    api: Api = Api.EXOSEND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,24 +45,6 @@ class RestReport:
     ended_at: float
     cpu_s: float
     response_ms: Percentiles
-
-
-def render_request(
-    port: int, token: str, offset: int, per_request: int, sender: str = SENDER
-) -> bytes:
-    """POST /sms/send for one recipient, /sms/send-bulk for more; numbers from `offset` on."""
-    numbers = [f"+{DESTINATION_PREFIX}{offset + n:08d}" for n in range(per_request)]
-    rest = f'"message":"{TEXT}","sender_id":"{sender}"}}'
-    if per_request == 1:
-        path, body = "send", f'{{"recipient":"{numbers[0]}",{rest}'
-    else:
-        recipients = '","'.join(numbers)
-        path, body = "send-bulk", f'{{"recipients":["{recipients}"],{rest}'
-    return (
-        f"POST /api/v1/sms/{path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
-        f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n{body}"
-    ).encode("ascii")
 
 
 def parse_answer(buffer: bytes) -> tuple[int, bytes] | None:
@@ -125,9 +108,7 @@ class RestLoad:
     def answered(self, status: int, body: bytes) -> None:
         """Counts one answer."""
         self.statuses[status] += 1
-        if status == 201:
-            total = _TOTAL_MESSAGES.search(body)
-            self.accepted += int(total[1]) if total else 1
+        self.accepted += accepted(self.options.api, status, body)
         if self.statuses.total() == self.requests:
             self.done.set()
 
@@ -156,13 +137,9 @@ class RestLink(asyncio.Protocol):
         load.next_request += 1
         options = load.options
         first = self._request * options.per_request
-        request = render_request(
-            options.port,
-            options.token,
-            options.offset + first,
-            min(options.per_request, options.count - first),
-            options.sender,
-        )
+        last = min(first + options.per_request, options.count)
+        numbers = [f"{DESTINATION_PREFIX}{options.offset + n:08d}" for n in range(first, last)]
+        request = render_request(options.api, options.port, options.token, numbers, options.sender)
         self._sent_at = monotonic()
         self._transport.write(request)
 

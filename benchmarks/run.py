@@ -196,7 +196,12 @@ def load_arguments(case: Case, port: int, count: int, offset: int) -> list[str]:
         f"--offset={offset}",
     ]
     if shape.door is Door.REST:
-        return [*arguments, f"--token={configuration.TOKEN}", f"--per-request={shape.per_request}"]
+        return [
+            *arguments,
+            f"--api={shape.api}",
+            f"--token={configuration.TOKEN}",
+            f"--per-request={shape.per_request}",
+        ]
     arguments += [
         f"--window={shape.window}",
         f"--rate={shape.rate_per_s}",

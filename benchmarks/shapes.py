@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from benchmarks.rest_api import Api
+
 RELAY_FACTOR = 4  # the null relay is quick: more messages for the same precision
 QUICK_DIVISOR = 10
 QUICK_LEAST = 500
@@ -49,6 +51,7 @@ class Shape:
     window: int = 1
     rate_per_s: int = 0
     per_request: int = 1
+    api: Api = Api.EXOSEND  # of a REST shape
     count: int
     on_postgresql: bool = False
 
@@ -98,6 +101,16 @@ SHAPES = (
     ),
     Shape(name="rest-send", door=Door.REST, connections=10, count=15_000),
     Shape(name="rest-bulk", door=Door.REST, connections=2, per_request=1000, count=60_000),
+    *(
+        Shape(name=f"{api}-send", door=Door.REST, api=api, connections=10, count=10_000)
+        for api in (Api.EXOTEL, Api.MESMS, Api.EASYSENDSMS)
+    ),
+    *(
+        Shape(
+            name=f"{api}-bulk", door=Door.REST, api=api, connections=2, per_request=n, count=30_000
+        )
+        for api, n in ((Api.EXOTEL, 100), (Api.MESMS, 1000), (Api.EASYSENDSMS, 30))
+    ),
 )
 
 BUDGETS = {
@@ -107,6 +120,12 @@ BUDGETS = {
     ("4x100", Subject.POSTGRESQL, Mode.RECEIPT): Budget(40),
     ("rest-send", Subject.SQLITE, Mode.SENT): Budget(120),
     ("rest-bulk", Subject.SQLITE, Mode.ACCEPT): Budget(15),
+    ("exotel-send", Subject.SQLITE, Mode.SENT): Budget(120),
+    ("mesms-send", Subject.SQLITE, Mode.SENT): Budget(120),
+    ("easysendsms-send", Subject.SQLITE, Mode.SENT): Budget(120),
+    ("exotel-bulk", Subject.SQLITE, Mode.ACCEPT): Budget(15),
+    ("mesms-bulk", Subject.SQLITE, Mode.ACCEPT): Budget(15),
+    ("easysendsms-bulk", Subject.SQLITE, Mode.ACCEPT): Budget(15),
 }
 
 

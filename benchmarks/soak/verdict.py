@@ -16,7 +16,7 @@ from benchmarks.soak.samples import Sample
 RSS_LIMIT = FDS_LIMIT = 0.05
 P99_LIMIT = 0.25
 DATABASE_LIMIT = 0.25
-MOST_WAL_MIB = 96.0  # the store empties its log from 64 MiB on, and a reader may delay that
+MOST_WAL_MIB = 96.0  # the store begins its log again at 64 MiB, and a reader may delay that
 OK, BAD, UNJUDGED = "OK", "BAD", "-"
 
 

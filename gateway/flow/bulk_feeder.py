@@ -217,21 +217,28 @@ class BulkFeeder:
         """One page of one bulk of every account and class that has room; whether any was fed.
 
         Raises:
-            StoreUnavailable: nothing more was fed; it goes on from where the store has it.
+            StoreUnavailable: a page is not on disk; it is made again.
         """
         has_fed = False
+        failure: StoreUnavailable | None = None
         for which, turns in list(self._turns.items()):
             bulk = turns[0]
             room = self._take_room(bulk, *which)
             if not room:
                 continue
             turns.rotate(-1)
-            await self._feed_page(bulk, room)
+            try:
+                await self._feed_page(bulk, room)
+            except StoreUnavailable as error:
+                failure = error  # perhaps of this page alone: the others have their turn
+                continue
             has_fed = True
             if bulk.is_fed:
                 turns.remove(bulk)
                 if not turns:
                     del self._turns[which]
+        if failure is not None:
+            raise failure
         return has_fed
 
     def _take_room(self, bulk: FeedingBulk, account_id: int, priority: int) -> int:

@@ -29,6 +29,7 @@ from gateway.ports import BulkStore, Clock, RenderBulk
 PIECE = 400  # numbers per turn of the loop: less than a millisecond
 ROWS_AT_ONCE = 2_000
 SHARDS = 8_192  # of two million numbers, each is far from the size where a set grows slowly
+FREED_AT_ONCE = 64  # shards per turn of the loop: to free two million numbers takes its time too
 MOST_WRITTEN = 64  # characters kept of what is no number
 
 _SMS = Channel.SMS
@@ -93,6 +94,12 @@ class Taken:
     def total_micros(self, parts: int) -> int:
         """Price of all of them at `parts` each."""
         return parts * sum(map(int.__mul__, self.prices, self.counts))
+
+    def known_numbers(self) -> list[set[int]]:
+        """Hands over the memory of what was taken; from here on nothing more is."""
+        shards = list(self._shards.values())
+        self._shards.clear()
+        return shards
 
     def take(self, written: Sequence[str], now_ms: int) -> None:
         """Decides about some numbers, in their order."""
@@ -213,18 +220,26 @@ class BulkIntake:
         result = await self._commit(self, order, idempotency, render)
         if isinstance(result, Refusal):
             self.drop()
+        await self._free()
         return result
 
     async def abandon(self) -> None:
         """The customer went away: nothing is charged, unless the commit had begun."""
         if not self.is_handed_over:
             self.drop()
+        await self._free()
 
     def drop(self) -> None:
         """What was taken in is removed, beside the traffic."""
         if self._is_on_disk:
             self._is_on_disk = False
             self._remove(self.taken.key)
+
+    async def _free(self) -> None:
+        shards = self.taken.known_numbers()
+        while len(shards) > FREED_AT_ONCE:
+            del shards[-FREED_AT_ONCE:]
+            await self._clock.sleep(0)
 
 
 Commit = Callable[

@@ -32,6 +32,7 @@ from gateway.domain.errors import Refusal, RefusalCode, StoreUnavailable
 from gateway.domain.keys import KeyMaker
 from gateway.domain.lifecycle import MoneyState
 from gateway.domain.message import IdempotencyKey, Message, Submission
+from gateway.domain.sms_text import Alphabet
 from gateway.flow.admission import Admission, measured
 from gateway.flow.bulk_feeder import BulkFeeder, FeedingBulk
 from gateway.flow.bulk_intake import BulkIntake, Taken
@@ -45,6 +46,8 @@ from gateway.runtime.metrics import Counters
 
 FED_AT_ONCE = 500  # recipients of a bulk that brings its messages along
 MOST_SCANNED = 10_000  # numbers one page of recipients looks at, see `ports.BulkStore`
+
+_COUNTS = (*COUNTED, RecipientState.INVALID, RecipientState.BLOCKED)
 
 
 class _Begun(NamedTuple):
@@ -139,35 +142,22 @@ class Bulks:
             return content
         if not taken.valid:
             return Refusal(RefusalCode.RECIPIENT_INVALID, "no valid recipient")
-        alphabet, parts = content
+        parts = content[1]
+        total = taken.total_micros(parts)
+        account = credential.account
+        if total and account.available_micros - total < account.limit_micros:
+            return Refusal(RefusalCode.NO_CREDIT, "the available amount is too low")
         now_ms = self._clock.now_ms()
         is_scheduled = order.due_at_ms > now_ms
         is_fed = not is_scheduled and taken.n <= FED_AT_ONCE
-        account = credential.account
-        total = taken.total_micros(parts)
-        if total and account.available_micros - total < account.limit_micros:
-            return Refusal(RefusalCode.NO_CREDIT, "the available amount is too low")
         # A larger one is slowed down while it is fed.
         refusal = self._admission.throttle(credential, parts * taken.valid) if is_fed else None
         if refusal is not None:
             return refusal
-        if not total:
-            money = MoneyState.NONE
-        elif account.charge_at == ChargeAt.ACCEPT and not is_scheduled:
-            money = MoneyState.CHARGED
-        else:
-            money = MoneyState.HELD
-        state = BulkState.SCHEDULED if is_scheduled else BulkState.RUNNING
-        return NewBulk(
-            key=taken.key, account_id=account.id, credential_id=credential.id,
-            door=int(intake.door), state=int(state), sender=order.sender, money=int(money),
-            alphabet=int(alphabet), parts=parts, recipients=taken.n, valid=taken.valid,
-            total_micros=total, unfed_micros=0 if is_fed else total,
-            unfed_count=0 if is_fed else taken.charged,
-            fed_n=taken.n if is_fed else 0, due_at_ms=order.due_at_ms, created_at_ms=now_ms,
-            classes=json.dumps(taken.prices), pending=taken.valid,
-            invalid=taken.n - taken.valid - taken.blocked, blocked=taken.blocked,
-        )  # fmt: skip
+        row = _row(intake, order, content, now_ms)
+        if is_scheduled:
+            return row._replace(state=int(BulkState.SCHEDULED))
+        return row._replace(unfed_micros=0, unfed_count=0, fed_n=taken.n) if is_fed else row
 
     def _messages(self, intake: BulkIntake, row: NewBulk, text: str) -> Sequence[Message]:
         """Those of a bulk that is fed by its own commit."""
@@ -272,6 +262,29 @@ def _no_answer(_token: object, _result: object) -> None:
     """Of a submission that is only looked at."""
 
 
+def _row(
+    intake: BulkIntake, order: BulkOrder, content: tuple[Alphabet, int], now_ms: int
+) -> NewBulk:
+    """A bulk that runs, none of it fed."""
+    taken, account = intake.taken, intake.credential.account
+    alphabet, parts = content
+    total = taken.total_micros(parts)
+    if not total:
+        money = MoneyState.NONE
+    elif account.charge_at == ChargeAt.ACCEPT and order.due_at_ms <= now_ms:
+        money = MoneyState.CHARGED
+    else:
+        money = MoneyState.HELD
+    return NewBulk(
+        key=taken.key, account_id=account.id, credential_id=intake.credential.id,
+        door=int(intake.door), state=int(BulkState.RUNNING), sender=order.sender, money=int(money),
+        alphabet=int(alphabet), parts=parts, recipients=taken.n, valid=taken.valid,
+        total_micros=total, unfed_micros=total, unfed_count=taken.charged, fed_n=0,
+        due_at_ms=order.due_at_ms, created_at_ms=now_ms, classes=json.dumps(taken.prices),
+        pending=taken.valid, invalid=taken.n - taken.valid - taken.blocked, blocked=taken.blocked,
+    )  # fmt: skip
+
+
 def _charge(intake: BulkIntake, row: NewBulk, messages: Sequence[Message]) -> Charge:
     """The whole price of a bulk, and everything that is written with it."""
     is_held = row.money == MoneyState.HELD
@@ -301,6 +314,3 @@ def _view_of(row: StoredBulk) -> BulkView:
         row.parts, row.total_micros, row.due_at_ms, row.created_at_ms,
         {state: count for state, count in counts.items() if count}, row.cancelled_at_ms,
     )  # fmt: skip
-
-
-_COUNTS = (*COUNTED, RecipientState.INVALID, RecipientState.BLOCKED)

@@ -436,8 +436,8 @@ DESCRIPTION = DoorDescription(
     description="Every request carries `Authorization: Bearer <token>`; a token with scopes needs"
     " `send` to submit and to change sender ids, and `read` for the rest. Bodies are JSON, form"
     " fields or multipart, as `Content-Type` says; texts are trimmed and unknown fields ignored."
-    " 60 requests per minute and organization, unless the account has its own limit. Answers allow any origin, and"
-    " `OPTIONS` is answered without a token.",
+    " 60 requests per minute and organization, unless the account has its own limit. Answers allow"
+    " any origin, and `OPTIONS` is answered without a token.",
     security={
         "type": "http",
         "scheme": "bearer",

@@ -31,6 +31,7 @@ SAMPLE_SID = "0f477d60517e6e6a0f6d9a7e9af8630e"
 _TIME = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$"
 _DLT_PATTERN = rf"^\s*[ -~]{{0,{contract.MAX_DLT_LENGTH}}}\s*$"
 _MOST = contract.MAX_MESSAGES
+_LARGEST = 2**63 - 1
 _FINAL_STATES = ("sent", "failed-dnd", "failed")
 _STATES = ("queued", "sending", "submitted", *_FINAL_STATES)
 
@@ -113,6 +114,11 @@ def _nullable(fields: Mapping[str, Schema]) -> dict[str, Schema]:
     }
 
 
+def _unquoted(schema: Schema) -> Schema:
+    """In JSON, what consists of digits may be written as a number."""
+    return {**schema, "type": ["string", "integer"], "minimum": -_LARGEST, "maximum": _LARGEST}
+
+
 def _shorten_form() -> dict[str, Schema]:
     return {f"ShortenUrlParams[{name}]": schema for name, schema in _SHORTENING.items()}
 
@@ -138,10 +144,10 @@ def _send_form() -> Schema:
 
 
 def _send_json() -> Schema:
-    number: Schema = {**_TO, "type": ["string", "integer"]}
+    number = _unquoted(_TO)
     return open_object(
         {
-            "From": {**_FROM, "type": ["string", "integer"]},
+            "From": _unquoted(_FROM),
             "To": any_of(number, array(number, "One each.", min_items=1, max_items=_MOST)),
             "Body": _BODY,
             **_nullable(_OPTIONS),

@@ -22,8 +22,11 @@ MAX_FORM_FIELDS = 5_000
 _BRACKET_NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 _BRACKET_KEY = re.compile(r"\[([^\[\]]*)\]")
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]{1,70})"|([^\s;,]{1,70}))', re.IGNORECASE)
-_PART_NAME = re.compile(r';[ \t]*name="((?:[^"\\\r\n]|\\.)*)"', re.IGNORECASE)
-_PART_FILENAME = re.compile(r';[ \t]*filename="((?:[^"\\\r\n]|\\.)*)"', re.IGNORECASE)
+# A backslash escapes the next character (RFC 9110 5.6.4), except for clients to which it is a
+# character like any other: their names may end in one.
+_QUOTED = r'"((?:[^"\\\r\n]|\\.)*|[^"\r\n]*)"'
+_PART_NAME = re.compile(r";[ \t]*name=" + _QUOTED, re.IGNORECASE)
+_PART_FILENAME = re.compile(r";[ \t]*filename=" + _QUOTED, re.IGNORECASE)
 
 
 class UploadedFile:

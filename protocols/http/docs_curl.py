@@ -51,7 +51,7 @@ def _credentials(security: Mapping[str, object]) -> str:
 
 
 def _path(endpoint: Endpoint) -> str:
-    """The path with the examples of its parameters, and its required query parameters."""
+    """The path with the examples of its parameters."""
     path = endpoint.path
     for parameter in endpoint.parameters:
         if parameter.location == "path":

@@ -128,7 +128,7 @@ def _endpoint(endpoint: Endpoint, door: DoorDescription) -> str:
         _parameters(endpoint.parameters),
     ]
     if endpoint.body:
-        parts.append(f"<h3>Request body</h3>{_bodies(endpoint.body, door.schemas)}")
+        parts.append(f"<h3>Request body</h3>{_requests(endpoint.body, door.schemas)}")
     parts.append(f"<h3>Example</h3>{_commands(endpoint, door.security)}<h3>Answers</h3>")
     parts.extend(
         _answer(status, answer, door.schemas) for status, answer in sorted(endpoint.answers.items())
@@ -145,7 +145,7 @@ def _webhook(webhook: Webhook, door: DoorDescription) -> str:
         f'<section id="{escape(webhook.name)}"><h2>{_inline(webhook.summary)}</h2>'
         '<p><span class="method">POST</span>to your address</p>'
         f"{_prose(webhook.description)}<h3>Request body</h3>"
-        f"{_bodies(webhook.body, door.schemas)}{examples}</section>"
+        f"{_requests(webhook.body, door.schemas)}{examples}</section>"
     )
 
 
@@ -165,9 +165,12 @@ def _parameters(parameters: Sequence[Parameter]) -> str:
     return "<h3>Parameters</h3>" + _table(("Name", "In", "Type", "Required", "Meaning"), rows)
 
 
-def _bodies(content: Mapping[str, Media], schemas: Mapping[str, Schema]) -> str:
+def _requests(content: Mapping[str, Media], schemas: Mapping[str, Schema]) -> str:
     """The fields of each encoding; encodings with the same fields share one table."""
-    tables = [(media_type, _shapes(media.schema, schemas)) for media_type, media in content.items()]
+    tables = [
+        (media_type, _shapes(media.schema, schemas, "Required"))
+        for media_type, media in content.items()
+    ]
     parts = []
     for table, group in groupby(tables, key=lambda item: item[1]):
         names = ", ".join(f"<code>{escape(media_type)}</code>" for media_type, _ in group)
@@ -180,7 +183,7 @@ def _answer(status: int, answer: Answer, schemas: Mapping[str, Schema]) -> str:
     state = " open" if status < 300 else ""
     bodies = "".join(
         f"<p><code>{escape(media_type)}</code></p>"
-        f"{_shapes(media.schema, schemas)}{_examples(media)}"
+        f"{_shapes(media.schema, schemas, 'Always there')}{_examples(media)}"
         for media_type, media in answer.content.items()
     )
     return (
@@ -203,17 +206,18 @@ def _headers(headers: Mapping[str, Header]) -> str:
     return _table(("Header", "Type", "Meaning"), rows)
 
 
-def _shapes(schema: Schema, schemas: Mapping[str, Schema]) -> str:
+def _shapes(schema: Schema, schemas: Mapping[str, Schema], presence: str) -> str:
+    """A table for each form of a body; `presence` is the title over "yes" and "no"."""
     shapes = alternatives(schema, schemas)
     tables = []
     for number, shape in enumerate(shapes, 1):
         title = f"<p><em>Form {number} of {len(shapes)}.</em></p>" if len(shapes) > 1 else ""
         description = _prose(str(shape.get("description", "")))
-        tables.append(title + description + _fields(fields_of(shape, schemas)))
+        tables.append(title + description + _fields(fields_of(shape, schemas), presence))
     return "".join(tables)
 
 
-def _fields(fields: Iterable[Field]) -> str:
+def _fields(fields: Iterable[Field], presence: str) -> str:
     rows = [
         [
             f"<code>{escape(field.path)}</code>",
@@ -223,7 +227,7 @@ def _fields(fields: Iterable[Field]) -> str:
         ]
         for field in fields
     ]
-    return _table(("Field", "Type", "Always", "Meaning"), rows)
+    return _table(("Field", "Type", presence, "Meaning"), rows)
 
 
 def _examples(media: Media) -> str:

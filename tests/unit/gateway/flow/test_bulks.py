@@ -6,6 +6,7 @@ import pytest
 
 from gateway.domain.account import ChargeAt, Door
 from gateway.domain.bulk import BulkState, RecipientState
+from gateway.domain.declared import RateSpec
 from gateway.domain.errors import Refusal, RefusalCode, StoreUnavailable
 from gateway.domain.lifecycle import MessageState
 from gateway.domain.message import IdempotencyKey
@@ -350,4 +351,34 @@ async def test_a_row_that_the_store_refuses_leaves_its_recipient_as_it_was(
     world.world.wire.receipt(ids[1])
     await world.world.committed()
     assert await world.counts(view.key) == {"FAILED": 1, "DELIVERED": 1, "PENDING": 1}
+    await world.sound()
+
+
+# --- figures ------------------------------------------------------------------------------------
+
+
+async def test_accepted_are_the_valid_ones_once(world: BulkWorld) -> None:
+    await world.send([*numbers(3), "none"])
+    await world.send(numbers(FED_AT_ONCE + 1))
+    await world.world.after(1.0, steps=10)
+    assert world.world.heart.counters.accepted["mesms", "acme"] == 3 + FED_AT_ONCE + 1
+
+
+async def test_a_page_that_waits_for_the_store_is_no_refused_request(world: BulkWorld) -> None:
+    await world.send(numbers(FED_AT_ONCE + 1))
+    world.store.engine.unavailable = True
+    await world.world.after(1.0, steps=10)
+    assert sum(world.world.heart.counters.refused.values()) == 0
+
+
+async def test_what_is_free_moves_nothing() -> None:
+    world = await BulkWorld.build(rates=[RateSpec(channel="sms", prefix="", price_micros=0)])
+    view = await world.send(numbers(FED_AT_ONCE + 1))
+    scheduled = await world.send(numbers(2), due_at_ms=world.world.clock.now_ms() + HOUR_MS)
+    await world.world.after(1.0, steps=10)
+    assert view.total_micros == 0
+    assert len(world.world.wire.submitted) == 100  # its window
+    assert await world.outcome(world.world.heart.bulks.cancel(scheduled)) == 0
+    assert world.money() == (0, 0)
+    assert world.sql("SELECT count(*) FROM ledger WHERE kind = 3") == [0]
     await world.sound()

@@ -131,6 +131,11 @@ def test_a_repeatable_name_gathers_its_values() -> None:
     assert parse_fields(body, MULTIPART, {"To"}) == {"To": ["1", "2"]}
 
 
+def test_a_name_may_end_in_a_backslash() -> None:
+    body = multipart(('name="a\\"', b"1"), ('name="b"', b"2"), (r'name="c\"d"', b"3"))
+    assert parse_fields(body, MULTIPART) == {"a\\": "1", "b": "2", r"c\"d": "3"}
+
+
 def test_multipart_fields_and_files() -> None:
     body = multipart(
         ('name="message"', "Grüße\r\nzwei".encode()),

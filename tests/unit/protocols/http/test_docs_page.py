@@ -190,3 +190,9 @@ def test_there_is_a_command_for_every_example_and_endpoint() -> None:
 
 def test_it_says_which_variables_the_commands_need() -> None:
     assert {"$BASE", "$API_KEY"} <= set(page().of("code"))
+
+
+def test_fields_are_required_of_requests_and_always_there_in_answers() -> None:
+    titles = page().of("th")
+    assert titles.count("Required") == 1 + 3  # parameters; two tables of the body, one webhook
+    assert titles.count("Always there") == 2  # the two forms of the answer
