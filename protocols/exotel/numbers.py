@@ -11,6 +11,15 @@ def show_recipient(digits: str) -> str:
     return "00" + digits
 
 
+def international(number: str) -> str:
+    """An Indian number in national form, ``09876543210``, with its country code; others as they are.
+
+    For accounts without a region, whose numbers the heart takes for international ones.
+    """
+    is_national = len(number) == _INDIAN_DIGITS - 1 and number[0] == "0" and number[1] != "0"
+    return _INDIA + number[1:] if is_national and number.isdecimal() else number
+
+
 def read_recipient(shown: str) -> str:
     """E.164 digits of a number as shown, or written with "+"; "" when it is neither."""
     digits = shown.strip()

@@ -23,7 +23,7 @@ from protocols.exotel.answers import PREFIX, Answers, SmsMessage, answers_for
 from protocols.exotel.basic_auth import BasicAuth, basic_credentials
 from protocols.exotel.door_note import write_door_note
 from protocols.exotel.faults import Fault, Rejected
-from protocols.exotel.numbers import show_recipient, show_sender
+from protocols.exotel.numbers import international, show_recipient, show_sender
 from protocols.http.bodies import parse_fields, read_body
 from protocols.http.guard import UrlGuard
 from protocols.http.idempotency import HEADER as IDEMPOTENCY_HEADER
@@ -211,7 +211,8 @@ class ExotelDoor:
             return Answer(200, call.answers.one(self._render_accepted(call, message)))
 
         submission = self._submission(call, form.options, entry, {})
-        answer = await self._submissions.send(submission, entry.recipient, render, key)
+        recipient = _dialled(call, entry)
+        answer = await self._submissions.send(submission, recipient, render, key)
         if not isinstance(answer, Refusal):
             return answer
         fault = mapping.refused_fault(answer, entry.recipient)
@@ -228,7 +229,7 @@ class ExotelDoor:
         measured: dict[str, _Measured] = {}
         sound = [entry for entry in form.entries if not entry.flaw]
         sendings = [
-            Sending(self._submission(call, form.options, e, measured), e.recipient, render)
+            Sending(self._submission(call, form.options, e, measured), _dialled(call, e), render)
             for e in sound
         ]
         results = await self._submissions.send_each(sendings, key) if sendings else []
@@ -379,6 +380,12 @@ def _measure(text: str, *, is_unicode: bool) -> _Measured:
     if is_unicode:
         return Alphabet.UCS2, len(split(text, Alphabet.UCS2))
     return measure(text)
+
+
+def _dialled(call: _Call, entry: contract.Entry) -> str:
+    """The recipient as the heart reads it: what is national is Indian, if no region says more."""
+    has_region = call.credential.account.region
+    return entry.recipient if has_region else international(entry.recipient)
 
 
 def _nothing_accepted(

@@ -1,6 +1,6 @@
 import pytest
 
-from protocols.exotel.numbers import read_recipient, show_recipient, show_sender
+from protocols.exotel.numbers import international, read_recipient, show_recipient, show_sender
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,12 @@ def test_other_spellings(shown: str, digits: str) -> None:
 )
 def test_senders(sender: str, shown: str) -> None:
     assert show_sender(sender) == shown
+
+
+@pytest.mark.parametrize(
+    ("written", "digits"),
+    [("09876543210", "919876543210")]
+    + [(text,) * 2 for text in ("9876543210", "0037120000001", "+919876543210", "0987654321", "")],
+)
+def test_the_national_form_is_indian(written: str, digits: str) -> None:
+    assert international(written) == digits

@@ -44,6 +44,21 @@ async def test_a_bare_message_asks_for_nothing_special(bench: Any) -> None:
     assert submission.measured == (Alphabet.GSM7, 1)
 
 
+@pytest.mark.parametrize(("region", "asked"), [("", "919876543210"), ("LV", "09876543210")])
+async def test_the_national_form_is_indian_unless_the_account_has_a_region(
+    bench: Any, region: str, asked: str
+) -> None:
+    bench.credential.account.region = region
+    async with bench.client() as http:
+        for fields in (
+            {**ONE, "To": "09876543210"},
+            {"From": "EXOCLASS", "Body": "x", "To[0]": "09876543210", "To[1]": "+37061234567"},
+        ):
+            await http.post(SEND, data=fields)
+    recipients = [recipients for _, recipients in bench.submitter.submissions]
+    assert recipients == [[asked], [asked], ["+37061234567"]]
+
+
 @pytest.mark.parametrize(
     ("encoding", "text", "expected"),
     [
