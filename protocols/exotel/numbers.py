@@ -12,7 +12,7 @@ def show_recipient(digits: str) -> str:
 
 
 def international(number: str) -> str:
-    """An Indian number in national form, ``09876543210``, with its country code; others as they are.
+    """An Indian number in national form, ``09876543210``, with country code; others as they are.
 
     For accounts without a region, whose numbers the heart takes for international ones.
     """
