@@ -31,6 +31,7 @@ from gateway.domain.route import Route
 from gateway.flow.directory import DeclaredAccounts
 from gateway.runtime.clock import LoopClock
 from gateway.runtime.handover_log import HandoverLog
+from gateway.runtime.memory import return_what_is_freed
 from gateway.runtime.supervisor import Supervisor
 from gateway.store.store import Store
 from postern.api_document import document_routes
@@ -446,6 +447,7 @@ def serve(settings: Settings, ready: Callable[[Daemon], Awaitable[None]] | None 
     `ready(daemon)` is awaited once everything listens.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    return_what_is_freed()
     uvloop.run(run_daemon(settings, ready))
 
 
